@@ -1,0 +1,1 @@
+"""Sans-IO grammar of replies and commands, as data."""

@@ -1,0 +1,1 @@
+"""What a user reads: results.json, JUnit, HTML, the terminal."""

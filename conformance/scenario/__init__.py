@@ -1,0 +1,1 @@
+"""Scenarios: model, language, loader, planner. Nothing here opens a socket."""

@@ -1,0 +1,1 @@
+"""The bundled reference server, its storage, and its named faults."""

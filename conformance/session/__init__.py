@@ -1,0 +1,1 @@
+"""The only client-side sockets and TLS: connections, player, transcript, probe."""

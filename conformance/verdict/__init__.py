@@ -1,0 +1,1 @@
+"""From expectation and what came back to a verdict with its reason."""
