@@ -253,7 +253,7 @@ class Scenario:
     needs: tuple[str, ...] = ()  # declared and inferred, in the syntax of scenarios/README.md
     effects: frozenset[str] = frozenset()
     extension: str = ""
-    let: Mapping[str, Expression] = field(default_factory=dict)
+    let: Mapping[str, Template] = field(default_factory=dict)
     case: str = ""
     mailbox: tuple[str, ...] = ()  # seed names, repeated as often as they are wanted
     ambient: str = ""

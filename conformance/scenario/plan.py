@@ -1,0 +1,99 @@
+"""Does a scenario apply to this target? If not, the missing thing is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from conformance.scenario.model import Corpus, Open, Scenario, family
+
+Keywords = Mapping[str, tuple[str, ...]]
+
+
+@dataclass
+class Facts:
+    """What probing and the target file told.
+
+    ``offers``: (service, phase) → keyword → parameters; None or absent where the phase was not reached.
+    ``delivery``: "" if mail sent by SMTP arrives in a mailbox that POP3 reads, else why not.
+    """
+
+    services: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+    accounts: int = 0
+    delivery: str = ""
+    ca: bool = False
+    seedable: bool = False
+    offers: dict[tuple[str, str], Keywords | None] = field(default_factory=dict)
+
+
+def unsafe(scenario: Scenario) -> str:
+    """Why ``--safe`` leaves a scenario out; "" if it has no side effects."""
+    effects = sorted(scenario.effects)
+    if scenario.mailbox:
+        effects.append("replaces the mailbox's content")
+    return "has side effects: " + ", ".join(effects) if effects else ""
+
+
+def not_applicable(scenario: Scenario, corpus: Corpus, facts: Facts) -> str:
+    """"" if the scenario applies, else what the target lacks."""
+    if scenario.service not in facts.services:
+        return f"the target file names no {scenario.service} service"
+    opening = corpus.openings[scenario.family, scenario.opening]
+    phase = opening.phase
+    if phase != "plain" and facts.offers.get((scenario.service, phase)) is None:
+        plain = facts.offers.get((scenario.service, "plain"))
+        if plain is not None:
+            what = {"tls": "TLS on a plaintext connection", "auth": "a login with the target file's accounts"}[phase]
+            return f"{what} could not be had on {scenario.service}"
+    for step in scenario.steps:
+        if isinstance(step, Open) and (family(step.service or scenario.service), step.opening) not in corpus.openings:
+            return f"no opening {step.opening!r} for {step.service or scenario.service}"
+    for need in scenario.needs:
+        missing = _missing(need, scenario, phase, facts)
+        if missing:
+            return missing
+    if scenario.mailbox:
+        if not facts.accounts:
+            return "the target file has no account"
+        if not facts.seedable:
+            return "no way to put messages into a mailbox: neither SMTP that delivers, nor a seed command"
+    return ""
+
+
+def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
+    head, colon, rest = need.partition(": ")
+    if colon and head in ("plain", "tls", "auth"):
+        return _missing(rest, scenario, head, facts)
+    if need.startswith("service "):
+        service = need.split()[1]
+        return "" if service in facts.services else f"the target file names no {service} service"
+    if need == "account":
+        return "" if facts.accounts else "the target file has no account"
+    if need.startswith("accounts "):
+        wanted = int(need.split()[1])
+        return "" if facts.accounts >= wanted else f"the target file has {facts.accounts} of {wanted} accounts"
+    if need == "delivery":
+        return facts.delivery
+    if need == "ca":
+        return "" if facts.ca else "the target file has no [tls] ca"
+    if need == "profile exchange":
+        offered = facts.offers.get((scenario.service, "plain")) or {}
+        exchange = any(word.startswith(("X-EXPS", "X-LINK2STATE", "XEXCH50")) for word in offered)
+        return "" if exchange else "the target shows none of Exchange's verbs"
+    if need[:1].islower() and not need.startswith("not "):
+        return "" if need in facts.names else f"the target file has no [mail] {need}"
+    negative = need.startswith("not ")
+    words = need.removeprefix("not ").split()
+    offered = facts.offers.get((scenario.service, phase))
+    if offered is None:
+        return f"what {scenario.service} offers could not be learnt ({phase})"
+    listed = words[0] in offered and all(
+        word.upper() in {parameter.upper() for parameter in offered[words[0]]} for word in words[1:]
+    )
+    where = {"plain": "", "tls": " after TLS", "auth": " after AUTH"}[phase]
+    if listed and negative:
+        return f"the target offers {' '.join(words)}{where}"
+    if not listed and not negative:
+        return f"the target does not offer {' '.join(words)}{where}"
+    return ""
