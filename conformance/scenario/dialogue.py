@@ -28,6 +28,7 @@ _LINE = re.compile(
     r"(?P<form>C|S|BDAT LAST|BDAT)(?:@(?P<name>[A-Za-z][A-Za-z0-9_-]*))?(?P<sigil>[:=?|*!])(?P<rest>.*)\Z", re.S
 )
 _KINDS = {"C:": "line", "C=": "octets", "BDAT:": "bdat", "BDAT LAST:": "bdat-last"}
+_CASE_TEXT = ("auth", "open", "tls", "split", "silent")  # directives that a case's texts may fill in
 _REMEDY = "a line begins with C: C= S: S? S| S* S! BDAT: -- or //"
 
 
@@ -77,6 +78,11 @@ class Reader:
         where = self.first + (self.index if index is None else index)
         self.errors.append(ScenarioError(self.path, where, message, remedy))
 
+    def _fill(self, text: str) -> str:
+        for key, value in self.substitutions.items():
+            text = text.replace("{" + key + "}", value)
+        return text
+
     def _block(self, scope: Scope, closers: tuple[str, ...]) -> list[Step]:
         steps: list[Step] = []
         split = 0
@@ -91,6 +97,8 @@ class Reader:
             word = stripped[2:].strip().split(" ", 1)[0] if stripped.startswith("--") else ""
             if word in ("end", "otherwise"):
                 return steps
+            if word in _CASE_TEXT:
+                stripped = self._fill(stripped)
             try:
                 if word == "when":
                     steps.append(self._when(scope, line, stripped))
@@ -120,6 +128,7 @@ class Reader:
             stripped = self.lines[self.index].strip()
             text = stripped[2:].strip()
             text = text.removeprefix("otherwise").strip()
+            text = self._fill(text) if text.startswith("when {") else text
             condition: Condition | None = None
             try:
                 if text:

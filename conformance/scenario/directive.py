@@ -30,7 +30,7 @@ VERDICTS = ("fail", "deviation", "inconclusive", "not-applicable", "pass", "note
 _PLAIN = ("closed", "silent", "command-mode", "data-mode", "disconnect", "abort", "half-close", "pause", "turn",
           "receive", "login")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
-_OPTION = re.compile(r'([a-z]+)=((?:"(?:[^"\\]|\\.)*"|\([^()]*\)|[^\s"()]+|\([^()]*(?:\([^()]*\)[^()]*)*\))+)')
+_OPTION = re.compile(r"(?:^|(?<=\s))([a-z]+)=(?!=)")
 
 Handler = Callable[["Scope", str, int, str, str], list[Step]]
 
@@ -154,11 +154,22 @@ def _let(scope: Scope, rest: str, line: int, source: str, connection: str) -> li
 
 
 def _options(rest: str, allowed: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    options = {match[1]: match[2] for match in _OPTION.finditer(rest)}
-    for key in options:
-        if key not in allowed:
-            raise ExpressionError(f"there is no option {key!r} here (only {', '.join(allowed)})")
-    return _OPTION.sub("", rest).split(), options
+    """Bare words and ``key=value``; a value, perhaps an expression, goes on to the next key or flag."""
+    outside = re.sub(r'"(?:[^"\\]|\\.)*"', lambda match: "\0" * len(match.group()), rest)
+    starts = list(_OPTION.finditer(outside))
+    words = rest[: starts[0].start()].split() if starts else rest.split()
+    options: dict[str, str] = {}
+    for index, match in enumerate(starts):
+        if match[1] not in allowed:
+            raise ExpressionError(f"there is no option {match[1]!r} here (only {', '.join(allowed)})")
+        end = starts[index + 1].start() if index + 1 < len(starts) else len(rest)
+        value = rest[match.end() : end].strip()
+        for flag in ("unlisted", "verify", "refused"):
+            if value.endswith(" " + flag):
+                value = value[: -len(flag)].strip()
+                words.append(flag)
+        options[match[1]] = value
+    return words, options
 
 
 def _tls(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:

@@ -120,7 +120,7 @@ def keys(path: Path, table: Table, allowed: tuple[str, ...], errors: list[Scenar
 def _aside(
     folder: Path, name: str, key: str, texts: dict[Path, str], errors: list[ScenarioError]
 ) -> tuple[Path, Table | None]:
-    """The mapping ``key`` of openings.yaml or seeds.yaml; a folder without one takes the package's."""
+    """The mapping ``key`` ("" the whole) of openings.yaml or seeds.yaml; a folder without one takes the package's."""
     path = folder / name
     text = texts.get(path)
     if text is None:
@@ -129,7 +129,7 @@ def _aside(
     if text is None:
         return path, None
     tree = read(path, text, errors)
-    found = tree.get(key) if tree else None
+    found = (tree.get(key) if key else tree) if tree else None
     if tree and not isinstance(found, Table):
         errors.append(ScenarioError(path, 1, f"{key!r} is missing or no mapping"))
     return path, found if isinstance(found, Table) else None
@@ -170,7 +170,7 @@ def _text(tree: Tree | None) -> str:
 
 
 def _seeds(folder: Path, texts: dict[Path, str], errors: list[ScenarioError]) -> dict[str, Seed]:
-    path, table = _aside(folder, "seeds.yaml", "seeds", texts, errors)
+    path, table = _aside(folder, "seeds.yaml", "", texts, errors)
     found: dict[str, Seed] = {}
     for name, line, value in table or ():
         if not isinstance(value, Table):
