@@ -1,0 +1,287 @@
+"""Plays one scenario against the target: steps in order, the first broken one decides."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING
+
+from conformance.protocol.reply import Reply, keywords, show
+from conformance.scenario.expression import Environment, ExpressionError, Value
+from conformance.scenario.infer import chain
+from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, family
+from conformance.session.connection import Connection, TransportError
+from conformance.session.transcript import Transcript
+from conformance.verdict.model import Ambient, Outcome
+
+if TYPE_CHECKING:
+    from conformance.session.runner import Runner
+
+_POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many|rate|throttl|try again later|slow down")
+
+
+class Ended(Exception):
+    """The scenario has its verdict."""
+
+    def __init__(self, verdict: str, reason: str, expected: str = "", received: str = "", line: int = 0) -> None:
+        super().__init__(reason)
+        self.outcome = Outcome(verdict, reason, expected, received, line)
+
+
+class Line:
+    """A named connection of a play, with what was last said on it."""
+
+    def __init__(self, name: str, service: str) -> None:
+        self.name = name
+        self.service = service
+        self.family = family(service)
+        self.connection: Connection | None = None
+        self.reply: Reply | None = None
+        self.offered: dict[str, tuple[str, ...]] = {}
+        self.listing = False  # an EHLO, LHLO or CAPA awaits its reply
+        self.utf8 = False
+        self.gone = False  # closed as expected: later lines of it are skipped
+        self.turned = False
+        self.quitting = False
+
+    @property
+    def label(self) -> str:
+        return "" if self.name == MAIN else self.name
+
+    @property
+    def live(self) -> Connection:
+        if self.connection is None:
+            raise Ended("inconclusive", f"connection {self.name!r} is not open")
+        return self.connection
+
+
+class Play:
+    """One play of one scenario. ``run`` never raises for anything that the target does."""
+
+    def __init__(self, runner: Runner, scenario: Scenario, variables: dict[str, Value]) -> None:
+        self.runner = runner
+        self.scenario = scenario
+        self.limits = runner.target.limits
+        self.lines: dict[str, Line] = {}
+        self.transcript = Transcript(runner.redact)
+        self.env = Environment(
+            variables,
+            {"offers": self._offers, "parameter": self._parameter, "seed": self._seed, "seedbody": self._seedbody},
+        )
+        self.current = MAIN
+        self.worst: Outcome | None = None
+        self.notes: list[str] = []
+        self.ambient: list[Ambient] = []
+        self.seeds: list[bytes] = []
+        self.in_opening = False
+
+    # -- the whole ----------------------------------------------------------------------------
+
+    async def run(self) -> Outcome:
+        start = time.monotonic()
+        try:
+            await self.open(MAIN, self.scenario.service, self.scenario.opening)
+            await self.steps(self.scenario.steps)
+            outcome = self.worst or Outcome("pass")
+        except Ended as ended:
+            outcome = ended.outcome
+            if self.worst and outcome.verdict == "pass":
+                outcome = self.worst
+        except ExpressionError as error:
+            outcome = Outcome("inconclusive", f"the scenario cannot be evaluated: {error}")
+        except TransportError as error:
+            outcome = Outcome("inconclusive", str(error), received=show(error.octets))
+        outcome.mark = len(self.transcript.entries) - 1
+        await self._farewell()
+        outcome.transcript = self.transcript.entries
+        outcome.notes = self.notes + outcome.notes
+        outcome.ambient = self.ambient
+        outcome.expected, outcome.received, outcome.reason = (
+            self.runner.redact(text) for text in (outcome.expected, outcome.received, outcome.reason)
+        )
+        outcome.duration = time.monotonic() - start
+        return outcome
+
+    async def steps(self, steps: tuple[Step, ...]) -> None:
+        from conformance.session.steps import HANDLERS
+
+        for step in steps:
+            await HANDLERS[type(step)](self, step)
+
+    async def open(self, name: str, service: str, opening: str) -> None:
+        """Connects and plays an opening; all that goes wrong in it is inconclusive."""
+        line = Line(name, service)
+        self.lines[name] = line
+        try:
+            line.connection = await self.runner.connect(service)
+        except TransportError as error:
+            raise Ended("inconclusive", str(error)) from None
+        self.transcript.remark(f"{name}: connected to {service}" if name != MAIN else f"connected to {service}")
+        before, self.in_opening = self.in_opening, True
+        try:
+            found = self.runner.corpus.openings[line.family, opening]
+            for one in chain(found, self.runner.corpus.openings):
+                from dataclasses import replace
+
+                steps = one.steps if name == MAIN else tuple(_renamed(step, name, replace) for step in one.steps)
+                await self.steps(steps)
+        finally:
+            self.in_opening = before
+
+    async def _farewell(self) -> None:
+        """Says QUIT where it may be said, reads to the end; what came unasked is an ambient finding."""
+        for line in self.lines.values():
+            connection = line.connection
+            if connection is None:
+                continue
+            code = line.reply.code if line.reply else ""
+            proper = bool(code) and code not in ("354", "334", "+", "421") and not line.turned
+            if proper and not line.quitting and not line.gone and not connection.eof:
+                await self._quit(line, connection)
+            elif not line.gone and not line.turned and line.reply and connection.buffer and proper:
+                self.breach("unsolicited", "octets that no command asked for", bytes(connection.buffer), line)
+            connection.close()
+
+    async def _quit(self, line: Line, connection: Connection) -> None:
+        connection.write(b"QUIT\r\n")
+        self.transcript.add("C", b"QUIT", line.label, connection.tls is not None)
+        try:
+            octets = await connection.closing(min(1.0, self.limits.reply_timeout))
+        except TransportError as error:
+            octets = error.octets
+        if octets:
+            self.transcript.add("S", octets[:4000], line.label, connection.tls is not None)
+        replies = [one for one in octets.split(b"\r\n") if one and one[3:4] != b"-"]
+        if len(replies) > 1 and replies[-1][:3] in (b"221", b"+OK") and not self.scenario.mailbox:
+            self.breach("unsolicited", "a reply that no command asked for", octets, line)
+
+    # -- expectations -------------------------------------------------------------------------
+
+    def broken(self, step: Step, why: str, received: str, *, premise: bool = False) -> Ended:
+        """The verdict of a step that does not hold, by the first requirement's level."""
+        expected = step.source.strip()
+        if premise or self.in_opening:
+            where = "the opening" if self.in_opening else "a premise"
+            return Ended("inconclusive", f"{where} does not hold: {why}", expected, received, step.line)
+        grade = self.scenario.requirements[0].grade
+        if grade == "pass":
+            self.notes.append(f"does otherwise, as it may: {why}")
+        return Ended(grade, why, expected, received, step.line)
+
+    def deviation(self, step: Step, why: str, received: str) -> None:
+        if self.worst is None:
+            self.worst = Outcome("deviation", why, step.source.strip(), received, step.line)
+
+    def breach(self, check: str, reason: str, octets: bytes, line: Line) -> None:
+        evidence = self.runner.redact(show(octets))
+        self.ambient.append(Ambient(check, reason, evidence))
+        self.transcript.remark(f"ambient: {reason}")
+
+    async def receive(self, line: Line, *, multi: bool, timeout: float | None = None) -> Reply:
+        """The next reply on a connection. Raises TransportError."""
+        connection = line.live
+        timeout = self.limits.reply_timeout if timeout is None else timeout
+        tls = connection.tls is not None
+        try:
+            reply = await connection.reply(line.family, timeout, multi=multi, utf8=line.utf8)
+        except TransportError as error:
+            if error.octets:
+                self.transcript.add("S", error.octets[:2000], line.label, tls)
+            self.transcript.remark(str(error))
+            raise
+        self.transcript.add("S", reply.octets[:20000], line.label, tls)
+        for breach in reply.breaches:
+            self.ambient.append(Ambient(breach.check, breach.reason, self.runner.redact(breach.evidence)))
+        self.remember(line, reply)
+        return reply
+
+    def remember(self, line: Line, reply: Reply) -> None:
+        line.reply = reply
+        self.current = line.name
+        if line.listing and (reply.block is not None or line.family != "pop3"):
+            line.listing = False
+            if reply.code in ("250", "+OK"):
+                listed = reply.block if reply.block is not None else reply.texts[1:]
+                line.offered = keywords(listed)
+                line.utf8 = "SMTPUTF8" in line.offered
+        self.env.variables.update(
+            code=reply.code.encode(), text=reply.text, reply=reply.octets, body=reply.body, raw=reply.raw,
+            elapsed=int(reply.elapsed),
+        )  # fmt: skip
+
+    def policy(self, reply: Reply, expect: Expect) -> str:
+        """Why an unexpected reply proves nothing; "" if it does."""
+        if reply.code == "421":
+            return "the target refuses service (421)"
+        wants = any(a.token[:1] in "23" for a in expect.right)
+        if reply.code.startswith("4") and wants and _POLICY.search(reply.octets):
+            return "a reply that speaks of policy"
+        return ""
+
+    async def alive(self) -> bool:
+        """Whether the target still takes connections."""
+        try:
+            (await self.runner.connect(self.scenario.service, tries=1)).close()
+        except TransportError:
+            return False
+        return True
+
+    def match(self, pattern: Pattern, octets: bytes, *, fold: bool = False) -> dict[str, bytes] | None:
+        """Captured names, or None. The whole text must match."""
+        regex = bytearray()
+        names: list[str] = []
+        for kind, part in pattern.parts:
+            if kind == "any":
+                regex += rb".*?"
+            elif kind == "capture":
+                names.append(str(part))
+                regex += rb"(.+?)"
+            else:
+                regex += re.escape(part.evaluate(self.env))  # type: ignore[union-attr]
+        match = re.fullmatch(bytes(regex), octets, re.S | (re.I if fold else 0))
+        return dict(zip(names, match.groups())) if match else None
+
+    # -- functions of the language ------------------------------------------------------------
+
+    def _list(self) -> dict[str, tuple[str, ...]]:
+        line = self.lines.get(self.current)
+        return line.offered if line else {}
+
+    def _offers(self, keyword: Value, parameter: Value = b"") -> bool:
+        word = _text(keyword).upper()
+        found = self._list().get(word)
+        if found is None:
+            return False
+        return not parameter or _text(parameter).upper() in {one.upper() for one in found}
+
+    def _parameter(self, keyword: Value) -> bytes:
+        return " ".join(self._list().get(_text(keyword).upper(), ())).encode()
+
+    def _seed(self, number: Value) -> bytes:
+        index = int(number) - 1
+        if not 0 <= index < len(self.seeds):
+            raise ExpressionError(f"there is no seed {index + 1}")
+        return self.seeds[index]
+
+    def _seedbody(self, number: Value) -> bytes:
+        return self._seed(number).partition(b"\r\n\r\n")[2]
+
+
+def _text(value: Value) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _renamed(step: Step, name: str, replace) -> Step:  # type: ignore[no-untyped-def]
+    """An opening's step, said on another connection."""
+    from conformance.scenario.model import When
+
+    if isinstance(step, When):
+        branches = tuple((c, tuple(_renamed(s, name, replace) for s in b)) for c, b in step.branches)
+        return replace(step, connection=name, branches=branches)  # type: ignore[no-any-return]
+    return replace(step, connection=name)  # type: ignore[no-any-return]
+
+
+async def breathe(seconds: float) -> None:
+    """A gap between segments, long enough to leave in a packet of its own."""
+    await asyncio.sleep(seconds)

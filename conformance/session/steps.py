@@ -1,0 +1,527 @@
+"""What each kind of step does. One function per step, in a table."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from conformance.protocol.reply import show
+from conformance.scenario.expression import truth
+from conformance.scenario.functions import octets as as_octets
+from conformance.scenario.model import (
+    Auth,
+    Check,
+    Conclude,
+    Condition,
+    Expect,
+    ExpectLine,
+    Fetch,
+    Let,
+    Open,
+    PatternLine,
+    Send,
+    Simple,
+    Tls,
+    When,
+)
+from conformance.session import sasl
+from conformance.session.connection import TransportError
+from conformance.session.play import Ended, Line, Play, breathe
+from conformance.session.receiver import receive_mail
+
+_GAP = 0.01  # seconds between forced segments
+_LISTS = (b"EHLO", b"LHLO", b"CAPA")
+
+
+async def send(play: Play, step: Send) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    connection = line.live
+    chunks: list[bytearray] = [bytearray()]
+    for payload in step.payloads:
+        if payload.kind == "segment":
+            chunks.append(bytearray())
+            continue
+        octets = payload.template.evaluate(play.env)
+        if payload.kind == "line":
+            octets += b"\r\n"
+        elif payload.kind.startswith("bdat"):
+            last = b" LAST" if payload.kind == "bdat-last" else b""
+            octets = b"BDAT %d%s\r\n" % (len(octets), last) + octets
+        head = octets[:4].upper()
+        if head in _LISTS:
+            line.listing = True
+        line.quitting = head == b"QUIT"
+        if head == b"MAIL" and b"SMTPUTF8" in octets.upper():
+            line.utf8 = True
+        chunks[-1] += octets
+    everything = b"".join(chunks)
+    play.transcript.add("C", everything[:8000], line.label, connection.tls is not None)
+    if step.split:
+        size = max(step.split, len(everything) // 400 + 1)
+        chunks = [bytearray(everything[i : i + size]) for i in range(0, len(everything), size)]
+    for index, chunk in enumerate(chunks):
+        if index:
+            await breathe(0.001 if step.split else _GAP)
+        connection.write(bytes(chunk))
+    await connection.drained(play.limits.reply_timeout)
+
+
+async def expect(play: Play, step: Expect) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    tokens = {a.token for a in step.right} | {a.token for a in step.tolerated}
+    timeout = play.limits.silence if "silent" in tokens else None
+    try:
+        reply = await play.receive(line, multi=bool(step.block), timeout=timeout)
+    except TransportError as error:
+        await _no_reply(play, step, line, error)
+        return
+    right = any(a.matches_code(reply.code) for a in step.right)
+    received = show(reply.octets)
+    if not right:
+        if any(a.matches_code(reply.code) for a in step.tolerated):
+            play.deviation(step, f"{reply.code} is tolerated, not right", received)
+            return
+        if not reply.code:
+            raise Ended("inconclusive", "what came is no reply", step.source.strip(), received, step.line)
+        policy = play.policy(reply, step)
+        if policy:
+            raise Ended("inconclusive", policy, step.source.strip(), received, step.line)
+        raise play.broken(step, f"the reply is {reply.code}", received, premise=step.premise)
+    captured: dict[str, bytes] = {}
+    if step.text is not None:
+        found = play.match(step.text, reply.text)
+        if found is None:
+            why = f"the reply's text does not match {step.text.source!r}"
+            raise play.broken(step, why, received, premise=step.premise)
+        captured |= found
+    if reply.block is not None or line.family != "pop3":
+        rest = reply.block if reply.block is not None else reply.texts[1:]
+        why = _block(play, step.block, rest, captured)
+        if why:
+            raise play.broken(step, why, received, premise=step.premise)
+    play.env.variables.update(captured)
+
+
+def _block(play: Play, block: tuple[PatternLine, ...], rest: list[bytes], captured: dict[str, bytes]) -> str:
+    """Why the following lines do not match; "" if they do."""
+    ordered = [one for one in block if one.kind == "|"]
+    index = 0
+    for position, one in enumerate(ordered):
+        if one.rest:
+            following = ordered[position + 1 :]
+            if any(other.rest for other in following):
+                nxt = following[0]
+                while index < len(rest) and (nxt.rest or play.match(nxt.pattern, rest[index]) is None):
+                    index += 1
+            else:
+                index = max(index, len(rest) - len(following))
+            continue
+        found = play.match(one.pattern, rest[index]) if index < len(rest) else None
+        if found is None:
+            got = show(rest[index], 80) if index < len(rest) else "nothing"
+            return f"line {index + 1} of the reply: {one.pattern.source!r} expected, {got} received"
+        captured |= found
+        play.env.variables.update(found)
+        index += 1
+    if ordered and index < len(rest) and not ordered[-1].rest:
+        return f"the reply has {len(rest) - index} more lines than expected: {show(rest[index], 80)}"
+    for one in block:
+        if one.kind == "|":
+            continue
+        matches = (play.match(one.pattern, text, fold=True) for text in rest)
+        found = next((match for match in matches if match is not None), None)
+        if (found is None) == (one.kind == "*"):
+            return f"{'no line' if one.kind == '*' else 'a line'} of the reply matches {one.pattern.source!r}"
+        captured |= found or {}
+    return ""
+
+
+async def _no_reply(play: Play, step: Expect, line: Line, error: TransportError) -> None:
+    right = {a.token for a in step.right}
+    tolerated = {a.token for a in step.tolerated}
+    received = show(error.octets) or str(error)
+    kind = {"timeout": "silent"}.get(error.kind, error.kind)
+    if error.octets and kind in ("silent", "closed"):
+        play.breach("grammar", "a reply that does not end", error.octets, line)
+    elif kind in right | tolerated:
+        if kind == "closed":
+            line.gone = True
+        line.reply = None
+        if kind not in right:
+            play.deviation(step, {"closed": "the connection was closed", "silent": "no reply came"}[kind], received)
+        return
+    if error.kind == "closed" and not await play.alive():
+        raise Ended("inconclusive", "the target went away", step.source.strip(), received, step.line)
+    if error.kind == "garbage":
+        raise Ended("inconclusive", str(error), step.source.strip(), received, step.line)
+    if error.kind == "timeout":
+        why = f"no reply within {play.limits.reply_timeout:g} s"
+        if not play.in_opening and not step.premise:
+            play.breach("hang", why, error.octets, line)
+    else:
+        why = "the target closed the connection instead of replying"
+    raise play.broken(step, why, received, premise=step.premise)
+
+
+async def expect_line(play: Play, step: ExpectLine) -> None:
+    line = play.lines[step.connection]
+    if line.gone or step.pattern is None:
+        return
+    try:
+        octets = await line.live.line(asyncio.get_running_loop().time() + play.limits.reply_timeout)
+    except TransportError as error:
+        raise play.broken(step, str(error), show(error.octets), premise=step.premise) from None
+    play.transcript.add("S", octets, line.label, line.live.tls is not None)
+    found = play.match(step.pattern, octets.removesuffix(b"\n").removesuffix(b"\r"), fold=True)
+    if found is None:
+        why = f"the target's command does not match {step.pattern.source!r}"
+        raise play.broken(step, why, show(octets), premise=step.premise)
+    play.env.variables.update(found)
+
+
+def holds(play: Play, condition: Condition, connection: str) -> bool:
+    if condition.expression is not None:
+        play.current = connection
+        return truth(condition.expression.evaluate(play.env))
+    if not condition.alternatives:
+        return True
+    line = play.lines[connection]
+    if line.gone:
+        return any(a.token == "closed" for a in condition.alternatives)
+    if line.reply is None:
+        return any(a.token == "silent" for a in condition.alternatives)
+    code = line.reply.code
+    return any(a.matches_code(code) for a in condition.alternatives)
+
+
+async def when(play: Play, step: When) -> None:
+    for condition, steps in step.branches:
+        if condition is None or holds(play, condition, step.connection):
+            await play.steps(steps)
+            return
+
+
+async def check(play: Play, step: Check) -> None:
+    assert step.expression is not None
+    if play.lines[step.connection].gone and "message" not in play.env.variables:
+        return
+    play.current = step.connection
+    if truth(step.expression.evaluate(play.env)):
+        return
+    seen = []
+    for name in sorted(step.expression.names):
+        value = as_octets(play.env.variables.get(name, b""))
+        seen.append(f"{name} = {show(value, 300)}")
+    received = "; ".join(seen) or show(as_octets(play.env.variables.get("reply", b"")))
+    why = f"does not hold: {step.expression.source}"
+    if step.kind == "prefer":
+        play.deviation(step, why, received)
+    else:
+        raise play.broken(step, why, received, premise=step.kind == "assume")
+
+
+async def conclude(play: Play, step: Conclude) -> None:
+    if not holds(play, step.condition, step.connection):
+        return
+    reason = step.reason.evaluate(play.env).decode("utf-8", "replace") if step.reason else ""
+    if step.verdict == "note":
+        play.notes.append(reason)
+        return
+    reply = play.lines[step.connection].reply
+    received = show(reply.octets) if reply else ""
+    raise Ended(step.verdict, reason, step.source.strip(), received, step.line)
+
+
+async def let(play: Play, step: Let) -> None:
+    assert step.expression is not None
+    play.current = step.connection
+    play.env.variables[step.name] = step.expression.evaluate(play.env)
+
+
+async def tls(play: Play, step: Tls) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    context = play.runner.context(version=step.version, verify=step.verify)
+    if context is None:
+        raise Ended("not-applicable", f"TLS {step.version} cannot be spoken here: this machine's TLS library refuses it")
+    connection = line.live
+    try:
+        before = await connection.handshake(context, play.runner.target.host, play.limits.reply_timeout)
+    except TransportError as error:
+        play.transcript.remark(str(error))
+        if step.refused:
+            line.gone = True
+            return
+        raise play.broken(step, str(error), show(error.octets)) from None
+    play.transcript.remark(f"TLS is on ({connection.tls.version() if connection.tls else ''})")
+    if before:
+        play.breach("tls-buffer", "octets came in the clear after the reply to STARTTLS", before, line)
+    line.offered = {}
+    if step.refused:
+        raise play.broken(step, "the TLS handshake was accepted", "TLS is on")
+    tls_object = connection.tls
+    assert tls_object is not None
+    play.env.variables.update(
+        tls_version=(tls_object.version() or "").encode(),
+        tls_cipher=(tls_object.cipher() or ("",))[0].encode(),
+        tls_names=_certificate_names(tls_object),
+    )
+
+
+def _certificate_names(tls_object: ssl.SSLObject) -> bytes:
+    der = tls_object.getpeercert(binary_form=True)
+    if not der:
+        return b""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return ",".join(names.get_values_for_type(x509.DNSName)).encode()
+    except (ValueError, x509.ExtensionNotFound):
+        return b""
+
+
+async def auth(play: Play, step: Auth) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    variables = play.env.variables
+    listed = [one.upper() for one in line.offered.get("SASL" if line.family == "pop3" else "AUTH", ())]
+    name = step.mechanism.upper()
+    if name == "ANY":
+        name = next((one for one in sasl.PREFERENCE if one in listed), "")
+        if not name:
+            raise Ended("not-applicable", f"no password mechanism that we know is offered ({' '.join(listed) or 'none'})")
+    if name not in sasl.MECHANISMS:
+        raise Ended("not-applicable", f"the suite cannot play {name}")
+    texts = {
+        key: as_octets(value.evaluate(play.env)).decode("utf-8", "replace") if value else fallback
+        for key, value, fallback in (
+            ("user", step.user, as_octets(variables.get("user", b"")).decode()),
+            ("password", step.password, as_octets(variables.get("password", b"")).decode()),
+            ("authzid", step.authzid, ""),
+        )
+    }
+    service = "pop" if line.family == "pop3" else "smtp"
+    credentials = sasl.Credentials(host=play.runner.target.host, service=service, **texts)
+    try:
+        await _exchange(play, line, name, step, sasl.MECHANISMS[name](credentials))
+    except sasl.SaslError as error:
+        raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
+
+
+async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sasl.Exchange) -> None:
+    """Up to, and without, the last reply, which the next ``S:`` matches."""
+    connection = line.live
+    first = next(exchange)
+    initial = step.initial if step.initial is not None else first is not None
+    command = f"{step.verb} {name}".encode()
+    pending: bytes | None = first
+    if initial and first is not None:
+        command += b" " + (base64.b64encode(first) or b"=")
+        pending = None
+    elif first is None:
+        exchange_waits = True
+        pending = None if exchange_waits else first
+
+    def put(octets: bytes, shown: bytes) -> None:
+        connection.write(octets + b"\r\n")
+        play.transcript.add("C", shown, line.label, connection.tls is not None)
+
+    put(command, f"{step.verb} {name}".encode() + (b" [initial response]" if b" " in command[len(step.verb) + 1 :] else b""))
+    more = "+" if line.family == "pop3" else "334"
+    while True:
+        held = bytes(connection.buffer)
+        peeked = await connection.silence(play.limits.reply_timeout) if not held else held
+        if not peeked.startswith(more.encode() + (b"" if more == "+" else b" ")) or peeked.startswith(b"+OK"):
+            if not (more == "334" and peeked.startswith(b"334")):
+                return
+        reply = await play.receive(line, multi=False)
+        if pending is not None:
+            answer: bytes | None = pending
+            pending = None
+        else:
+            try:
+                challenge = base64.b64decode(reply.text, validate=True)
+            except binascii.Error:
+                challenge = b""  # a human text (AUTH NTLM), or rubbish that the mechanism will refuse
+            try:
+                answer = exchange.send(challenge)
+            except StopIteration:
+                answer = None
+        put(base64.b64encode(answer) if answer is not None else b"*", b"[response]" if answer is not None else b"*")
+
+
+async def open_connection(play: Play, step: Open) -> None:
+    old = play.lines.get(step.name)
+    if old and old.connection:
+        old.connection.close()
+    await play.open(step.name, step.service or play.scenario.service, step.opening)
+
+
+async def fetch(play: Play, step: Fetch) -> None:
+    to = as_octets(step.to.evaluate(play.env) if step.to else play.env.variables["recipient"]).decode()
+    token = as_octets(play.env.variables["token"])
+    try:
+        messages = await play.runner.post.fetch(to, token, step.least, step.most)
+    except TransportError as error:
+        raise Ended("inconclusive", f"the mailbox of {to} cannot be read: {error}") from None
+    play.transcript.remark(f"{len(messages)} message(s) with the token in the mailbox of {to}")
+    message = messages[0] if messages else b""
+    header, _, content = message.partition(b"\r\n\r\n")
+    play.env.variables.update(
+        copies=len(messages), message=message, header=header + b"\r\n" if header else b"", content=content
+    )
+    if not step.least <= len(messages) <= step.most:
+        wanted = str(step.least) if step.least == step.most else f"{step.least} to {step.most}"
+        within = f" within {play.limits.delivery_timeout:g} s" if len(messages) < step.least else ""
+        raise play.broken(step, f"{len(messages)} copies were delivered{within}, not {wanted}", f"{len(messages)} copies")
+
+
+async def simple(play: Play, step: Simple) -> None:
+    line = play.lines[step.connection]
+    if step.kind == "pause":
+        await asyncio.sleep(step.seconds or 0)
+        return
+    if line.gone:
+        return
+    await _SIMPLE[step.kind](play, step, line)
+
+
+async def _closed(play: Play, step: Simple, line: Line) -> None:
+    try:
+        octets = await line.live.closing(play.limits.reply_timeout)
+    except TransportError as error:
+        if error.octets:
+            play.transcript.add("S", error.octets, line.label)
+        raise play.broken(step, str(error), show(error.octets) or "the connection stays open") from None
+    line.gone = True
+    play.transcript.remark("the target closed the connection")
+    if octets:
+        play.transcript.add("S", octets[:2000], line.label)
+        raise play.broken(step, "something came before the close", show(octets))
+
+
+async def _silent(play: Play, step: Simple, line: Line) -> None:
+    octets = await line.live.silence(step.seconds or play.limits.silence)
+    if octets:
+        play.transcript.add("S", octets[:2000], line.label, line.live.tls is not None)
+        raise play.broken(step, "the target does not stay silent", show(octets))
+    if line.live.eof:
+        play.transcript.remark("the target closed the connection")
+        line.gone = True
+
+
+async def _command_mode(play: Play, step: Simple, line: Line) -> None:
+    connection = line.live
+    connection.write(b"NOOP\r\n")
+    play.transcript.add("C", b"NOOP", line.label, connection.tls is not None)
+    try:
+        reply = await play.receive(line, multi=False)
+    except TransportError as error:
+        if error.kind == "closed" and not await play.alive():
+            raise Ended("inconclusive", "the target went away", step.source.strip(), str(error), step.line) from None
+        raise play.broken(step, f"NOOP got no answer: {error}", show(error.octets)) from None
+    good = ("+OK", "-ERR") if line.family == "pop3" else ("250",)
+    if reply.code == "421":
+        raise Ended("inconclusive", "the target refuses service (421)", step.source.strip(), show(reply.octets), step.line)
+    if reply.code not in good:
+        raise play.broken(step, "NOOP was not answered as a command", show(reply.octets))
+    if connection.buffer:
+        extra = bytes(connection.buffer)
+        play.transcript.add("S", extra[:2000], line.label)
+        raise play.broken(step, "more than one reply came", show(extra))
+
+
+async def _data_mode(play: Play, step: Simple, line: Line) -> None:
+    line.live.write(b"NOOP\r\n")
+    play.transcript.add("C", b"NOOP", line.label, line.live.tls is not None)
+    await _silent(play, step, line)
+
+
+async def _disconnect(play: Play, step: Simple, line: Line) -> None:
+    if step.kind == "half-close":
+        line.live.half_close()
+        play.transcript.remark("we shut down our sending side")
+        return
+    line.live.abort() if step.kind == "abort" else line.live.close()
+    line.gone = True
+    play.transcript.remark("we closed the connection" if step.kind == "disconnect" else "we reset the connection")
+    await asyncio.sleep(0.02)
+
+
+async def _turn(play: Play, step: Simple, line: Line) -> None:
+    line.turned = True
+    play.transcript.remark("the roles are swapped")
+
+
+async def _receive(play: Play, step: Simple, line: Line) -> None:
+    messages, commands = await receive_mail(play, line)
+    play.env.variables.update(
+        received=b"".join(messages), received_count=len(messages), received_commands=b"\r\n".join(commands)
+    )
+
+
+async def _login(play: Play, step: Simple, line: Line) -> None:
+    user, password = (as_octets(play.env.variables[key]) for key in ("user", "password"))
+
+    async def say(octets: bytes, shown: bytes, multi: bool = False) -> str:
+        line.live.write(octets + b"\r\n")
+        play.transcript.add("C", shown, line.label, line.live.tls is not None)
+        return (await play.receive(line, multi=multi)).code
+
+    try:
+        way = play.runner.post.way
+        if way == "stls" and line.live.tls is None:
+            if await say(b"STLS", b"STLS") == "+OK":
+                await tls(play, Tls(step.line, "-- tls", line.name))
+        if way == "plain":
+            token = base64.b64encode(b"\0" + user + b"\0" + password)
+            code = await say(b"AUTH PLAIN " + token, b"AUTH PLAIN [secret]")
+        else:
+            code = await say(b"USER " + user, b"USER " + user)
+            if code == "+OK":
+                code = await say(b"PASS " + password, b"PASS [secret]")
+    except TransportError as error:
+        raise Ended("inconclusive", f"the login got no answer: {error}", step.source.strip(), line=step.line) from None
+    if code != "+OK":
+        received = show(line.reply.octets) if line.reply else ""
+        raise Ended("inconclusive", "the login was refused", step.source.strip(), received, step.line)
+
+
+_SIMPLE: dict[str, Callable[[Play, Simple, Line], Awaitable[None]]] = {
+    "closed": _closed,
+    "silent": _silent,
+    "command-mode": _command_mode,
+    "data-mode": _data_mode,
+    "disconnect": _disconnect,
+    "abort": _disconnect,
+    "half-close": _disconnect,
+    "turn": _turn,
+    "receive": _receive,
+    "login": _login,
+}
+HANDLERS: dict[type, Callable[[Play, Any], Awaitable[None]]] = {
+    Send: send,
+    Expect: expect,
+    ExpectLine: expect_line,
+    When: when,
+    Check: check,
+    Conclude: conclude,
+    Let: let,
+    Tls: tls,
+    Auth: auth,
+    Open: open_connection,
+    Fetch: fetch,
+    Simple: simple,
+}

@@ -1,0 +1,58 @@
+"""The timestamped dialogue of one play: inert ASCII, without secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Iterable
+
+from conformance.protocol.reply import show
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
+_MAX_ENTRIES = 2000
+
+
+class Redactor:
+    """Takes secrets out of text, plain or inside base64."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "[secret]").replace(show(secret.encode()), "[secret]")
+        return _BASE64.sub(self._inside, text) if self._secrets else text
+
+    def _inside(self, match: re.Match[str]) -> str:
+        token = match.group()
+        padded = token + "=" * (-len(token.rstrip("=")) % 4) if "=" not in token else token
+        try:
+            decoded = base64.b64decode(padded, validate=True)
+        except (binascii.Error, ValueError):
+            return token
+        return "[secret]" if any(secret.encode() in decoded for secret in self._secrets) else token
+
+
+class Transcript:
+    """Entries (seconds, "C" | "S" | "-", text); bounded."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self.entries: list[tuple[float, str, str]] = []
+        self._redact = redact
+        self._start = time.monotonic()
+
+    def add(self, side: str, octets: bytes, name: str = "", tls: bool = False) -> None:
+        """One entry per line; ``name`` marks another connection than the main one."""
+        prefix = ("[TLS] " if tls else "") + (f"@{name} " if name else "")
+        for line in octets.split(b"\n")[: _MAX_ENTRIES // 10]:
+            if line:
+                self._put(side, prefix + self._redact(show(line.removesuffix(b"\r"))))
+
+    def remark(self, text: str) -> None:
+        self._put("-", self._redact(show(text.encode("utf-8"))))
+
+    def _put(self, side: str, text: str) -> None:
+        if len(self.entries) < _MAX_ENTRIES:
+            self.entries.append((round(time.monotonic() - self._start, 4), side, text))
