@@ -330,22 +330,17 @@ async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sas
     if initial and first is not None:
         command += b" " + (base64.b64encode(first) or b"=")
         pending = None
-    elif first is None:
-        exchange_waits = True
-        pending = None if exchange_waits else first
 
     def put(octets: bytes, shown: bytes) -> None:
         connection.write(octets + b"\r\n")
         play.transcript.add("C", shown, line.label, connection.tls is not None)
 
     put(command, f"{step.verb} {name}".encode() + (b" [initial response]" if b" " in command[len(step.verb) + 1 :] else b""))
-    more = "+" if line.family == "pop3" else "334"
+    more = b"+" if line.family == "pop3" else b"334"
     while True:
-        held = bytes(connection.buffer)
-        peeked = await connection.silence(play.limits.reply_timeout) if not held else held
-        if not peeked.startswith(more.encode() + (b"" if more == "+" else b" ")) or peeked.startswith(b"+OK"):
-            if not (more == "334" and peeked.startswith(b"334")):
-                return
+        peeked = await connection.silence(play.limits.reply_timeout)
+        if not peeked.startswith(more) or peeked.startswith(b"+OK"):
+            return
         reply = await play.receive(line, multi=False)
         if pending is not None:
             answer: bytes | None = pending

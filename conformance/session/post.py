@@ -1,0 +1,275 @@
+"""The suite's own mail client: puts messages into mailboxes and reads them back over POP3."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shlex
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from conformance.protocol.reply import Reply, keywords, show
+from conformance.session.connection import Connection, TransportError
+from conformance.target import Account
+
+if TYPE_CHECKING:
+    from conformance.session.runner import Runner
+
+
+class Refused(TransportError):
+    """The target said no where the suite needs a yes."""
+
+    def __init__(self, what: str, reply: Reply) -> None:
+        super().__init__("refused", f"{what}: {show(reply.octets, 120).strip()}", reply.octets)
+
+
+class _Client:
+    """A dialogue in one line per exchange."""
+
+    def __init__(self, connection: Connection, family: str, timeout: float) -> None:
+        self.connection = connection
+        self.family = family
+        self.timeout = timeout
+
+    async def reply(self, multi: bool = False) -> Reply:
+        return await self.connection.reply(self.family, self.timeout, multi=multi, utf8=True)
+
+    async def say(self, octets: bytes, multi: bool = False) -> Reply:
+        self.connection.write(octets + b"\r\n")
+        return await self.reply(multi)
+
+    async def must(self, octets: bytes, good: str, multi: bool = False) -> Reply:
+        reply = await self.say(octets, multi)
+        if not reply.code.startswith(good):
+            raise Refused(show(octets.split(b" ")[0]), reply)
+        return reply
+
+    async def quit(self) -> None:
+        self.connection.write(b"QUIT\r\n")
+        try:
+            await self.connection.closing(2.0)
+        except TransportError:
+            pass
+        self.connection.close()
+
+
+class PostOffice:
+    """Delivery and mailboxes of the target. ``way``: how POP3 logs in (user, stls, plain; "" not yet known)."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+        self.way = ""
+
+    @property
+    def limits(self):  # type: ignore[no-untyped-def]
+        return self.runner.target.limits
+
+    def account(self, address: str) -> Account | None:
+        for account in self.runner.target.accounts:
+            if account.address.lower() == address.lower():
+                return account
+        return None
+
+    # -- reading ------------------------------------------------------------------------------
+
+    async def login(self, account: Account) -> _Client:
+        """A logged-in POP3 session; waits while the mailbox is locked. Raises TransportError."""
+        deadline = time.monotonic() + self.limits.reply_timeout
+        while True:
+            try:
+                return await self._login(account)
+            except Refused as error:
+                if time.monotonic() > deadline or b"AUTH" in error.octets:
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def _login(self, account: Account) -> _Client:
+        service = "pop3" if "pop3" in self.runner.target.services else "pop3s"
+        client = _Client(await self.runner.connect(service), "pop3", self.limits.reply_timeout)
+        try:
+            greeting = await client.reply()
+            if greeting.code != "+OK":
+                raise Refused("greeting", greeting)
+            user, password = account.user.encode(), account.password.encode()
+            for way in (self.way,) if self.way else ("user", "stls", "plain"):
+                if way == "stls":
+                    if (await client.say(b"STLS")).code != "+OK":
+                        continue
+                    context = self.runner.context()
+                    assert context is not None
+                    await client.connection.handshake(context, self.runner.target.host, self.limits.reply_timeout)
+                if way == "plain":
+                    token = base64.b64encode(b"\0" + user + b"\0" + password)
+                    reply = await client.say(b"AUTH PLAIN " + token)
+                else:
+                    reply = await client.say(b"USER " + user)
+                    if reply.code == "+OK":
+                        reply = await client.say(b"PASS " + password)
+                if reply.code == "+OK":
+                    self.way = way
+                    return client
+            raise Refused("login", reply)
+        except BaseException:
+            client.connection.close()
+            raise
+
+    async def read(self, account: Account) -> list[bytes]:
+        """All messages of a mailbox, left there."""
+        client = await self.login(account)
+        try:
+            count = int((await client.must(b"STAT", "+OK")).text.split()[0])
+            found = []
+            for number in range(1, count + 1):
+                found.append((await client.must(b"RETR %d" % number, "+OK", multi=True)).body)
+        finally:
+            await client.quit()
+        return found
+
+    async def empty(self, account: Account, token: bytes = b"") -> None:
+        """Deletes all messages, or those that hold ``token``."""
+        client = await self.login(account)
+        try:
+            count = int((await client.must(b"STAT", "+OK")).text.split()[0])
+            for number in range(1, count + 1):
+                if not token or token in (await client.must(b"RETR %d" % number, "+OK", multi=True)).body:
+                    await client.must(b"DELE %d" % number, "+OK")
+        finally:
+            await client.quit()
+
+    async def fetch(self, address: str, token: bytes, least: int, most: int) -> list[bytes]:
+        """Messages with ``token``, once ``least`` have come or the delivery timeout is over; then deleted."""
+        account = self.account(address)
+        if account is None:
+            raise TransportError("refused", "it belongs to no account of the target file")
+        sentinel = b""
+        if least == 0 or least != most:
+            sentinel = b"sentinel" + token
+            await self.deliver(address, b"Subject: %s\r\n\r\nmarks the end\r\n" % sentinel)
+        deadline = time.monotonic() + self.limits.delivery_timeout
+        pause = 0.005
+        while True:
+            messages = await self.read(account)
+            found = [m for m in messages if token in m and not (sentinel and sentinel in m)]
+            arrived = not sentinel or any(sentinel in m for m in messages)
+            if (len(found) >= max(least, 1) and not sentinel) or (sentinel and arrived):
+                break
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.3)
+        if messages:
+            await self.empty(account, token)
+        return found
+
+    # -- putting ------------------------------------------------------------------------------
+
+    async def deliver(self, address: str, octets: bytes, extension: str = "") -> None:
+        """Sends one message by SMTP (LMTP, submission). Raises TransportError."""
+        services = self.runner.target.services
+        service = next((name for name in ("smtp", "lmtp", "smtps", "submission") if name in services), "")
+        if not service:
+            raise TransportError("refused", "the target has no service that takes mail")
+        client = _Client(await self.runner.connect(service), "smtp", self.limits.reply_timeout)
+        try:
+            greeting = await client.reply()
+            if greeting.code != "220":
+                raise Refused("greeting", greeting)
+            hello = b"LHLO " if service == "lmtp" else b"EHLO "
+            offered = keywords((await client.must(hello + self.runner.client.encode(), "250")).texts[1:])
+            sender = self.runner.sender
+            if service in ("submission", "smtps"):
+                offered = await self._authenticate(client, offered)
+                sender = self.runner.target.accounts[0].address
+            parameters = b""
+            if "8BITMIME" in offered and any(octet > 127 for octet in octets):
+                parameters = b" BODY=8BITMIME"
+            if extension == "BINARYMIME":
+                parameters = b" BODY=BINARYMIME"
+            await client.must(b"MAIL FROM:<%s>%s" % (sender.encode(), parameters), "250")
+            await client.must(b"RCPT TO:<%s>" % address.encode(), "25")
+            if extension:
+                await client.must(b"BDAT %d LAST\r\n" % len(octets) + octets[:-2] if octets.endswith(b"\r\n")
+                                  else b"BDAT %d LAST\r\n" % len(octets) + octets, "250")  # fmt: skip
+            else:
+                await client.must(b"DATA", "354")
+                whole = octets if octets.endswith(b"\r\n") else octets + b"\r\n"
+                stuffed = (b"\r\n" + whole).replace(b"\r\n.", b"\r\n..")[2:]
+                await client.must(stuffed + b".", "250")
+            await client.quit()
+        finally:
+            client.connection.close()
+
+    async def _authenticate(
+        self, client: _Client, offered: dict[str, tuple[str, ...]]
+    ) -> dict[str, tuple[str, ...]]:
+        hello = b"EHLO " + self.runner.client.encode()
+        if "AUTH" not in offered and "STARTTLS" in offered:
+            await client.must(b"STARTTLS", "220")
+            context = self.runner.context()
+            assert context is not None
+            await client.connection.handshake(context, self.runner.target.host, self.limits.reply_timeout)
+            offered = keywords((await client.must(hello, "250")).texts[1:])
+        if not self.runner.target.accounts:
+            raise TransportError("refused", "submission needs an account in the target file")
+        account = self.runner.target.accounts[0]
+        token = base64.b64encode(b"\0" + account.user.encode() + b"\0" + account.password.encode())
+        await client.must(b"AUTH PLAIN " + token, "235")
+        return offered
+
+    async def seed(self, account: Account, octets: bytes, extension: str = "") -> None:
+        """Puts one message into a mailbox, by the target file's seed command where it has one."""
+        command = self.runner.target.mail.get("seed")
+        if not command:
+            await self.deliver(account.address, octets, extension)
+            return
+        with tempfile.NamedTemporaryFile(suffix=".eml") as file:
+            file.write(octets)
+            file.flush()
+            words = [word.format(user=account.user, file=file.name) for word in shlex.split(command)]
+            base = Path(self.runner.target.base).resolve()
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *words, cwd=base, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+                )
+            except OSError as error:
+                raise TransportError("refused", f"the seed command cannot be run: {error}") from None
+            _out, problem = await process.communicate()
+            if process.returncode:
+                raise TransportError("refused", f"the seed command failed: {show(problem, 200)}")
+
+    async def fill(self, account: Account, seeds: list[tuple[bytes, bytes, str]]) -> None:
+        """The mailbox then holds exactly these (octets, token, extension), in order. Raises TransportError."""
+        await self.empty(account)
+        for octets, _token, extension in seeds:
+            await self.seed(account, octets, extension)
+        if await self._in_order(account, [token for _octets, token, _ext in seeds]):
+            return
+        await self.empty(account)  # the target queues: one at a time keeps the order
+        for number, (octets, _token, extension) in enumerate(seeds, 1):
+            await self.seed(account, octets, extension)
+            await self._wait(account, number)
+
+    async def _in_order(self, account: Account, tokens: list[bytes]) -> bool:
+        await self._wait(account, len(tokens))
+        if len(tokens) > 30:
+            return True
+        messages = await self.read(account)
+        return len(messages) == len(tokens) and all(t in m for t, m in zip(tokens, messages) if t)
+
+    async def _wait(self, account: Account, count: int) -> None:
+        deadline = time.monotonic() + self.limits.delivery_timeout
+        pause = 0.005
+        while True:
+            client = await self.login(account)
+            try:
+                found = int((await client.must(b"STAT", "+OK")).text.split()[0])
+            finally:
+                await client.quit()
+            if found >= count:
+                return
+            if time.monotonic() > deadline:
+                raise TransportError("timeout", f"{found} of {count} seeded messages arrived")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.3)

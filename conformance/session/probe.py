@@ -1,0 +1,87 @@
+"""What a target offers, asked once: greeting, EHLO or CAPA in the clear, after TLS, after AUTH."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from conformance.protocol.reply import keywords, show
+from conformance.scenario.model import family
+from conformance.session.connection import TransportError
+from conformance.session.post import _Client
+
+if TYPE_CHECKING:
+    from conformance.session.runner import Runner
+
+
+async def probe_service(runner: Runner, service: str) -> str:
+    """Fills ``runner``'s facts for one service. Returns "" or the trouble in one line."""
+    kind = family(service)
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    try:
+        client = _Client(await runner.connect(service), kind, runner.target.limits.reply_timeout)
+    except TransportError as error:
+        return str(error)
+    try:
+        greeting = await client.reply()
+        runner.greetings[service] = runner.redact(show(greeting.octets).strip())
+        found["plain"] = await _ask(runner, client, service)
+        starttls = "STLS" if kind == "pop3" else "STARTTLS"
+        if starttls in found["plain"] and runner.target.services[service].tls == "starttls":
+            reply = await client.say(starttls.encode())
+            context = runner.context()
+            if reply.code in ("220", "+OK") and context is not None:
+                await client.connection.handshake(context, runner.target.host, runner.target.limits.reply_timeout)
+                found["tls"] = await _ask(runner, client, service)
+        elif runner.target.services[service].tls == "implicit":
+            found["tls"] = found["plain"]
+        after = await _after_login(runner, client, service, found)
+        if after is not None:
+            found["auth"] = after
+    except TransportError as error:
+        if "plain" not in found:
+            return f"{service}: {error}"
+    finally:
+        for phase, words in found.items():
+            runner.facts.offers[service, phase] = words
+            runner.capabilities.setdefault(service, {})[phase] = [" ".join((key, *rest)) for key, rest in words.items()]
+        client.connection.write(b"QUIT\r\n")
+        client.connection.close()
+    return ""
+
+
+async def _ask(runner: Runner, client: _Client, service: str) -> dict[str, tuple[str, ...]]:
+    if family(service) == "pop3":
+        reply = await client.say(b"CAPA", multi=True)
+        return keywords(reply.block or []) if reply.code == "+OK" else {}
+    verb = b"LHLO " if service == "lmtp" else b"EHLO "
+    reply = await client.say(verb + runner.client.encode())
+    return keywords(reply.texts[1:]) if reply.code == "250" else {}
+
+
+async def _after_login(
+    runner: Runner, client: _Client, service: str, found: dict[str, dict[str, tuple[str, ...]]]
+) -> dict[str, tuple[str, ...]] | None:
+    """The list after a login, on the same connection; None if that could not be had."""
+    if not runner.target.accounts:
+        return None
+    account = runner.target.accounts[0]
+    token = base64.b64encode(b"\0" + account.user.encode() + b"\0" + account.password.encode())
+    if family(service) == "pop3":
+        reply = await client.say(b"USER " + account.user.encode())
+        if reply.code == "+OK":
+            reply = await client.say(b"PASS " + account.password.encode())
+        else:
+            reply = await client.say(b"AUTH PLAIN " + token)
+        return await _ask(runner, client, service) if reply.code == "+OK" else None
+    offered = found.get("tls") or found["plain"]
+    mechanisms = [word.upper() for word in offered.get("AUTH", ())]
+    if "PLAIN" in mechanisms:
+        reply = await client.say(b"AUTH PLAIN " + token)
+    elif "LOGIN" in mechanisms:
+        await client.say(b"AUTH LOGIN")
+        await client.say(base64.b64encode(account.user.encode()))
+        reply = await client.say(base64.b64encode(account.password.encode()))
+    else:
+        return offered if "AUTH" in offered else None
+    return await _ask(runner, client, service) if reply.code == "235" else None

@@ -1,0 +1,239 @@
+"""Plays many scenarios against one target, overlapped."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from conformance.scenario.expression import Environment, ExpressionError, Value
+from conformance.scenario.model import Corpus, Scenario
+from conformance.scenario.plan import Facts, not_applicable, unsafe
+from conformance.session.accounts import Borrowed, Pool
+from conformance.session.connection import Connection, TransportError
+from conformance.session.play import Play
+from conformance.session.post import PostOffice
+from conformance.session.probe import probe_service
+from conformance.session.transcript import Redactor
+from conformance.target import Target
+from conformance.verdict.model import Outcome
+
+OnOutcome = Callable[[Scenario, Outcome], None]
+_TLS_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
+}  # fmt: skip
+_DEAD_AFTER = 3  # refused connections in a row, after which the rest is not tried one by one
+
+
+class Runner:
+    """One target, one corpus. ``probe`` first, then ``run`` as often as wanted."""
+
+    def __init__(
+        self, target: Target, corpus: Corpus, *, connections: int | None = None, safe: bool = False,
+        lock_dir: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.target = target
+        self.corpus = corpus
+        self.safe = safe
+        self.connections = max(1, connections or target.limits.connections)
+        self.client = target.mail.get("client", "client.example.test")
+        self.sender = target.mail.get("sender", f"conformance@{self.client}")
+        self.redact = Redactor(account.password for account in target.accounts)
+        self.facts = Facts()
+        self.greetings: dict[str, str] = {}
+        self.capabilities: dict[str, dict[str, list[str]]] = {}
+        self.trouble: dict[str, str] = {}  # service → why it could not be probed
+        self.post = PostOffice(self)
+        self.pool = Pool(target, lock_dir)
+        self._contexts: dict[tuple[str, bool], ssl.SSLContext | None] = {}
+        self._refused = 0
+
+    def context(self, *, version: str = "", verify: bool = False) -> ssl.SSLContext | None:
+        """A client context; None where this machine's TLS library lacks the version."""
+        key = (version, verify)
+        if key not in self._contexts:
+            self._contexts[key] = self._make_context(version, verify)
+        return self._contexts[key]
+
+    def _make_context(self, version: str, verify: bool) -> ssl.SSLContext | None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if verify:
+            context.load_verify_locations(self.target.ca) if self.target.ca else context.load_default_certs()
+        else:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if version:
+            try:
+                with warnings.catch_warnings():  # that old versions are deprecated is what we test
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    if version in ("1.0", "1.1"):
+                        context.set_ciphers("ALL:@SECLEVEL=0")
+                    context.minimum_version = context.maximum_version = _TLS_VERSIONS[version]
+            except (ValueError, ssl.SSLError):
+                return None
+        return context
+
+    async def connect(self, service: str, tries: int = 3) -> Connection:
+        """A connection to a service, TLS on where the port wants it. Raises TransportError."""
+        known = self.target.services.get(service)
+        if known is None:
+            raise TransportError("connect", f"the target file names no {service} service")
+        timeout = self.target.limits.reply_timeout
+        for attempt in range(tries):
+            try:
+                connection = await Connection.open(self.target.host, known.port, timeout)
+                self._refused = 0
+                break
+            except TransportError:
+                self._refused += 1
+                if attempt + 1 == tries or self._refused > _DEAD_AFTER * tries:
+                    raise
+                await asyncio.sleep(0.1 * (attempt + 1))
+        if known.tls == "implicit":
+            context = self.context()
+            assert context is not None
+            try:
+                await connection.handshake(context, self.target.host, timeout)
+            except TransportError:
+                connection.close()
+                raise
+        return connection
+
+    async def probe(self, scenarios: Sequence[Scenario] | None = None) -> None:
+        """Learns what the target offers. Never raises for target trouble: it is kept in ``trouble``."""
+        mail = self.target.mail
+        self.facts.services = set(self.target.services)
+        self.facts.names = {key for key in mail if key != "seed"}
+        self.facts.accounts = len(self.target.accounts)
+        self.facts.ca = self.target.ca is not None
+        results = await asyncio.gather(*(probe_service(self, one) for one in self.target.services))
+        self.trouble = {name: why for name, why in zip(self.target.services, results) if why}
+        wanted = self.corpus.scenarios if scenarios is None else scenarios
+        reading = [one for one in wanted if one.reads_mail or one.mailbox]
+        self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
+        self.facts.seedable = bool(mail.get("seed")) or not self.facts.delivery
+
+    async def _delivery(self) -> str:
+        """"" if a plain message to the first account arrives, else why not."""
+        if not {"pop3", "pop3s"} & set(self.target.services):
+            return "no POP3 service reads what is delivered"
+        if not {"smtp", "lmtp", "submission", "smtps"} & set(self.target.services):
+            return "the target has no service that takes mail"
+        account = next((one for one in self.target.accounts if one.address), None)
+        if account is None:
+            return "the target file has no account with an address"
+        token = secrets.token_hex(8).encode()
+        try:
+            await self.post.deliver(account.address, b"Subject: %s\r\n\r\nprobe\r\n" % token)
+            found = await self.post.fetch(account.address, token, 1, 1)
+        except (TransportError, ValueError, IndexError) as error:
+            return f"mail to {account.address} could not be delivered and read: {error}"
+        if not found:
+            return f"mail to {account.address} did not arrive within {self.target.limits.delivery_timeout:g} s"
+        return ""
+
+    async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
+        """Plays all of them, up to ``connections`` at a time; each outcome is told once."""
+        gate = asyncio.Semaphore(self.connections)
+
+        async def one(scenario: Scenario) -> None:
+            outcome = self.applies(scenario) or await self._guarded(scenario, gate)
+            on_outcome(scenario, outcome)
+
+        # The slow ones first, so that they do not make a tail.
+        order = sorted(scenarios, key=lambda s: ("slow" not in s.effects, bool(s.ambient)))
+        async with asyncio.TaskGroup() as group:
+            for scenario in order:
+                group.create_task(one(scenario))
+
+    def applies(self, scenario: Scenario) -> Outcome | None:
+        """An outcome without a play: not applicable, or the service was never reached."""
+        why = self.trouble.get(scenario.service)
+        if why:
+            return Outcome("inconclusive", f"the target could not be asked: {why}")
+        if self.safe and unsafe(scenario):
+            return Outcome("not-applicable", f"left out by --safe: it {unsafe(scenario)}")
+        if "destructive" in scenario.effects and not self.destructive:
+            return Outcome("not-applicable", "destructive: only played when it is asked for (--destructive)")
+        reason = not_applicable(scenario, self.corpus, self.facts)
+        return Outcome("not-applicable", reason) if reason else None
+
+    destructive = False
+
+    async def _guarded(self, scenario: Scenario, gate: asyncio.Semaphore) -> Outcome:
+        async with self.pool.borrow(scenario) as accounts, gate:
+            try:
+                return await self._play(scenario, accounts)
+            except TransportError as error:
+                return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
+            except (ExpressionError, ValueError, IndexError) as error:
+                return Outcome("inconclusive", f"the scenario cannot be played: {error}")
+
+    async def _play(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
+        start = time.monotonic()
+        variables = self._variables(scenario, accounts)
+        env = Environment(variables)
+        for name, template in scenario.let.items():
+            if not template.functions & {"offers", "parameter", "seed", "seedbody"}:
+                variables[name] = template.evaluate(env)
+        play = Play(self, scenario, variables)
+        if scenario.mailbox:
+            outcome = await self._seed(scenario, accounts[0], variables)
+            if outcome:
+                return outcome
+            play.seeds = accounts[0].seeds
+        touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail
+        outcome = await play.run()
+        if scenario.mailbox and (touched or outcome.verdict not in ("pass", "deviation")):
+            accounts[0].contents = None
+        elif not scenario.mailbox and touched:
+            for one in accounts:
+                one.contents = None
+        outcome.duration = time.monotonic() - start
+        return outcome
+
+    async def _seed(self, scenario: Scenario, borrowed: Borrowed, variables: dict[str, Value]) -> Outcome | None:
+        seeds = [self.corpus.seeds[name] for name in scenario.mailbox]
+        if not self.target.mail.get("seed"):
+            offered = self.facts.offers.get(("smtp", "plain")) or {}
+            for seed in seeds:
+                if seed.via == "seed":
+                    return Outcome("not-applicable", f"the seed {seed.name} needs the target file's seed command")
+                if seed.extension and (seed.extension not in offered or "CHUNKING" not in offered):
+                    return Outcome("not-applicable", f"the seed {seed.name} needs {seed.extension}")
+        if borrowed.contents == scenario.mailbox:
+            return None
+        filled: list[tuple[bytes, bytes, str]] = []
+        for seed in seeds:
+            token = secrets.token_hex(8).encode()
+            octets = seed.octets.evaluate(Environment({**variables, "token": token}))
+            filled.append((octets, token if token in octets else b"", seed.extension))
+        await self.post.fill(borrowed.account, filled)
+        borrowed.contents = scenario.mailbox
+        borrowed.seeds = [octets for octets, _token, _extension in filled]
+        return None
+
+    def _variables(self, scenario: Scenario, accounts: list[Borrowed]) -> dict[str, Value]:
+        variables: dict[str, Value] = {
+            "client": self.client.encode(), "token": secrets.token_hex(8).encode(), "banner": b"",
+            "host": self.target.host.encode(), "case": scenario.case.encode(), "code": b"", "text": b"",
+            "reply": b"", "body": b"", "raw": b"", "elapsed": 0, "sender": self.sender.encode(),
+        }  # fmt: skip
+        variables |= {key: value.encode() for key, value in self.target.mail.items() if key not in ("seed", "client")}
+        for suffix, borrowed in zip(("", "2"), accounts):
+            account = borrowed.account
+            variables[f"user{suffix}"] = account.user.encode()
+            variables[f"password{suffix}"] = account.password.encode()
+            variables[f"address{suffix}"] = account.address.encode()
+        if scenario.reads_mail and accounts:
+            variables["recipient"] = accounts[0].account.address.encode()
+            if len(accounts) > 1:
+                variables["second_recipient"] = accounts[1].account.address.encode()
+        if accounts and (scenario.service in ("submission", "smtps") or "auth" in scenario.opening):
+            variables["sender"] = accounts[0].account.address.encode() or variables["sender"]
+        return variables
