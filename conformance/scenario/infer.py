@@ -18,6 +18,7 @@ from conformance.scenario.model import (
     Tls,
     When,
     Expect,
+    family,
 )
 from conformance.scenario.names import BASE_NAMES
 
@@ -74,7 +75,12 @@ def infer(
     needs = list(declared)
     effects = set(declared_effects)
     names = set(used)
-    before = [step for one in chain(opening, openings) for step in flat(one.steps)]
+    begun = [opening]
+    for step in flat(steps):
+        if isinstance(step, Open):
+            other = openings.get((family(step.service) if step.service else kind, step.opening))
+            begun += [other] if other else []
+    before = [step for first in begun for one in chain(first, openings) for step in flat(one.steps)]
     for step in before:
         if isinstance(step, Send):
             names |= set().union(*(p.template.names for p in step.payloads))

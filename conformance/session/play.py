@@ -92,6 +92,8 @@ class Play:
             outcome = Outcome("inconclusive", f"the scenario cannot be evaluated: {error}")
         except TransportError as error:
             outcome = Outcome("inconclusive", str(error), received=show(error.octets))
+        except Exception as error:  # a fault of ours must not cost the user the other results
+            outcome = Outcome("inconclusive", f"the suite itself failed here: {error!r}")
         outcome.mark = len(self.transcript.entries) - 1
         await self._farewell()
         outcome.transcript = self.transcript.entries

@@ -1,0 +1,198 @@
+"""The reference server: listeners, TLS, certificates. The protocols are in smtp.py and pop3.py."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import trustme
+
+from conformance.server.base import NAMES, PASSWORD, Session, Settings, World
+from conformance.server.faults import FAULTS
+from conformance.server.pop3 import Pop3Session
+from conformance.server.smtp import SmtpSession
+from conformance.server.storage import Storage
+
+SERVICES = ("smtp", "submission", "smtps", "lmtp", "pop3", "pop3s")
+_HIGH = 1 << 20
+
+
+class UnknownFault(ValueError):
+    """A fault name that is not in FAULTS."""
+
+
+@lru_cache(maxsize=1)
+def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
+    """One throw-away CA and server context a process: making keys is slow."""
+    ca = trustme.CA(organization_name="mail-conformance reference server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
+    ca.issue_cert("mx.example.test", "localhost", "127.0.0.1", "::1").configure_cert(context)
+    return ca, context
+
+
+class _Channel(asyncio.Protocol):
+    """Carries octets between one transport and one sans-IO session; TLS by memory BIOs, so it can begin late."""
+
+    def __init__(self, server: ReferenceServer, service: str) -> None:
+        self.server = server
+        self.service = service
+        implicit = service in ("smtps", "pop3s")
+        kind = Pop3Session if service.startswith("pop3") else SmtpSession
+        self.session: Session = kind(server.world, service, tls=implicit)
+        self.tls: ssl.SSLObject | None = None
+        self.shaken = False
+        self.greeted = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.server.channels.add(self)
+        peer = transport.get_extra_info("peername")
+        self.session.peer = peer[0] if peer else "127.0.0.1"
+        self._touch()
+        if self.session.tls:
+            self._begin_tls()
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
+        self.greeted = True
+        self._send(self.session.greet())
+
+    def _touch(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_later(self.session.settings.timeout, self.transport.abort)
+
+    def _begin_tls(self) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = certificates()[1].wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.shaken = False
+
+    def data_received(self, data: bytes) -> None:
+        self._touch()
+        if self.tls is None:
+            self._feed(data)
+            return
+        self.incoming.write(data)
+        try:
+            if not self.shaken:
+                self.tls.do_handshake()
+                self.shaken = True
+                self._pump()
+                if self.greeted:
+                    self.session.secured()
+                    if self.session.buffer:
+                        self._feed(b"")
+                else:
+                    self._greet()
+            while chunk := self.tls.read(65536):
+                self._feed(chunk)
+            self.transport.close()
+        except ssl.SSLWantReadError:
+            self._pump()
+        except ssl.SSLError:
+            self._pump()
+            self.transport.close()
+
+    def _feed(self, octets: bytes) -> None:
+        out = self.session.receive(octets)
+        self._send(out)
+        if self.session.starttls:
+            self._begin_tls()
+        if self.session.closing:
+            self._pump()
+            self.transport.close()
+
+    def _send(self, octets: bytes) -> None:
+        if self.tls is None:
+            self.transport.write(octets)
+        else:
+            view = memoryview(octets)
+            while view:
+                view = view[self.tls.write(view) :]
+            self._pump()
+        if self.transport.get_write_buffer_size() > _HIGH:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self.transport.resume_reading()
+
+    def _pump(self) -> None:
+        if self.tls is not None and not self.transport.is_closing():
+            data = self.outgoing.read()
+            if data:
+                self.transport.write(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.timer:
+            self.timer.cancel()
+        self.server.channels.discard(self)
+        self.session.ended()
+
+
+class ReferenceServer:
+    """Strict, in memory by default. ``faults``: names of violations that are switched on."""
+
+    def __init__(
+        self, *, faults: Sequence[str] = (), profile: str = "default", maildir: Path | None = None,
+        ports: Mapping[str, int] | None = None, accounts: int = len(NAMES), host: str = "127.0.0.1",
+    ) -> None:  # fmt: skip
+        for name in faults:
+            if name not in FAULTS:
+                raise UnknownFault(f"there is no fault {name!r} (mail-conformance faults lists them)")
+        chosen = tuple(FAULTS[name] for name in faults)
+        settings = Settings()
+        for fault in chosen:
+            settings = replace(settings, **fault.settings)
+        names = [NAMES[i] if i < len(NAMES) else f"user{i}" for i in range(accounts)]
+        self.world = World(settings, dict.fromkeys(names, PASSWORD), Storage(maildir), chosen, profile)
+        self.host = host
+        self.wanted = dict.fromkeys(SERVICES, 0) | dict(ports or {})
+        self.ports: dict[str, int] = {}
+        self.channels: set[_Channel] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        for service, port in self.wanted.items():
+            server = await loop.create_server(
+                lambda service=service: _Channel(self, service), self.host, port, backlog=512  # type: ignore[misc]
+            )
+            self._servers.append(server)
+            self.ports[service] = server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for channel in list(self.channels):
+            channel.transport.abort()
+        await asyncio.sleep(0)
+
+    def target_toml(self, ca: Path) -> str:
+        """The target file of this server."""
+        lines = ['name = "bundled reference server"', f'host = "{self.host}"', "", "[services]"]
+        lines += [f"{service} = {port}" for service, port in self.ports.items()]
+        domain = self.world.settings.domain
+        lines += ["", "[mail]", f'domain = "{domain}"', f'recipient = "alice@{domain}"',
+                  f'second_recipient = "bob@{domain}"', f'unknown_recipient = "nobody-here@{domain}"',
+                  'relay_recipient = "someone@elsewhere.example"']  # fmt: skip
+        for user, password in self.world.accounts.items():
+            lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"']
+        lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", ""]
+        return "\n".join(lines)
+
+    def write_target(self, path: Path) -> None:
+        """Writes the target file, and the CA beside it."""
+        ca = path.with_name(path.stem + "-ca.pem")
+        certificates()[0].cert_pem.write_to_path(str(ca))
+        path.write_text(self.target_toml(ca), "utf-8")

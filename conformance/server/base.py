@@ -1,0 +1,160 @@
+"""What SMTP and POP3 sessions share: framing of lines, modes, faults. Sans I/O: octets in, octets out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.server.storage import Storage
+
+PASSWORD = "wonderland-7"
+NAMES = (
+    "alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim", "leo", "mia", "nils",
+    "olga", "paul",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits, each from the section named, and the identity of the server."""
+
+    host: str = "mx.example.test"
+    domain: str = "example.test"
+    max_size: int = 20_000_000
+    max_recipients: int = 1000  # RFC 5321 section 4.5.3.1.8 asks for at least 100
+    command_line: int = 512  # 4.5.3.1.4
+    extra_line: int = 1024  # room that extensions ask for (MAIL parameters, addresses in UTF-8)
+    auth_line: int = 12288  # RFC 4954 section 4
+    text_line: int = 1000  # 4.5.3.1.6
+    local_part: int = 64  # 4.5.3.1.1
+    path: int = 256  # 4.5.3.1.3
+    max_hops: int = 100  # 6.3
+    max_errors: int = 100
+    pop3_line: int = 255  # RFC 2449 section 4
+    timeout: float = 600.0  # RFC 1939 section 3; SMTP's 5 minutes are exceeded too
+    data_ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
+    plaintext_auth: bool = True
+
+
+@dataclass
+class Fault:
+    """One switch, one realistic violation of one requirement. See conformance/server/faults/__init__.py."""
+
+    name: str
+    requirement: str
+    summary: str
+    service: str = ""
+    hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """What all sessions of one server share."""
+
+    settings: Settings
+    accounts: Mapping[str, str]  # user → password
+    storage: Storage
+    faults: tuple[Fault, ...] = ()
+    profile: str = "default"
+
+    def __post_init__(self) -> None:
+        self.hooks: dict[str, list[Callable[..., Any]]] = {}
+        for fault in self.faults:
+            for name, function in fault.hooks.items():
+                self.hooks.setdefault(name, []).append(function)
+
+    def user(self, local: str) -> str | None:
+        """The mailbox of a local part; postmaster is alice's (RFC 5321 section 4.5.1)."""
+        low = local.lower()
+        if low == "postmaster":
+            return "alice"
+        return low if low in self.accounts else None
+
+
+class Session(ABC):
+    """One connection. ``receive`` takes octets and returns octets; flags tell the transport what follows."""
+
+    family = ""
+
+    def __init__(self, world: World, service: str, *, tls: bool) -> None:
+        self.world = world
+        self.settings = world.settings
+        self.service = service
+        self.tls = tls
+        self.buffer = bytearray()
+        self.out = bytearray()
+        self.closing = False
+        self.starttls = False  # after what is in ``out``: a TLS handshake
+        self.user = ""
+        self.verb = ""
+        self.peer = "127.0.0.1"
+        self.memory: dict[str, Any] = {}  # room for faults
+        self.overlong = False
+
+    # -- faults -------------------------------------------------------------------------------
+
+    def hook(self, name: str, value: Any, *arguments: Any) -> Any:
+        """The value, as the faults that are on would have it."""
+        for function in self.world.hooks.get(name, ()):
+            value = function(self, value, *arguments)
+        return value
+
+    def instead(self, verb: str, argument: bytes) -> bytes | None:
+        """A fault's own answer, or None."""
+        for function in self.world.hooks.get("instead", ()):
+            found = function(self, verb, argument)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        return None
+
+    # -- octets -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def greet(self) -> bytes:
+        """The greeting."""
+
+    def receive(self, octets: bytes) -> bytes:
+        self.buffer += octets
+        while not self.closing and not self.starttls and self.advance():
+            pass
+        if self.starttls:
+            # RFC 3207 section 4.2: what came in the clear after the command is not looked at.
+            self.buffer = self.hook("clear_buffer", bytearray(), bytes(self.buffer))
+        out = bytes(self.out)
+        self.out.clear()
+        return out
+
+    @abstractmethod
+    def advance(self) -> bool:
+        """Consumes one unit of input. False if more octets are needed."""
+
+    def next_line(self, limit: int) -> bytes | None:
+        """A line without CRLF; None if there is none yet. Over-long ones come as b"" with ``overlong`` set."""
+        end = self.buffer.find(b"\r\n")
+        if end < 0:
+            if len(self.buffer) > limit:
+                self.overlong = True
+                keep = self.buffer[-1:] if self.buffer.endswith(b"\r") else b""
+                self.buffer = bytearray(keep)
+            return None
+        line = bytes(self.buffer[:end])
+        del self.buffer[: end + 2]
+        if self.overlong or end + 2 > limit:
+            self.overlong = True
+            return b""
+        return line
+
+    def put(self, octets: bytes) -> None:
+        self.out += self.hook("reply", octets, self.verb)
+
+    def secured(self) -> None:
+        """TLS is on."""
+        self.starttls = False
+        self.tls = True
+
+    def ended(self) -> None:
+        """The connection is gone."""

@@ -1,0 +1,28 @@
+"""Named faults: one switch, one realistic violation of one requirement.
+
+Every module of this folder that has a list ``FAULTS`` is found by itself. A fault is data and a small function::
+
+    Fault("rcpt-before-mail-accepted", "rfc5321/4.1.4/rcpt-needs-mail", "RCPT before MAIL gets 250", "smtp",
+          {"instead": lambda s, verb, rest: b"250 ok\\r\\n" if verb == "RCPT" and s.state != "rcpt" else None})
+
+Hooks, each a function whose first argument is the session: ``command(s, line)`` rewrites a line before it is parsed;
+``instead(s, verb, rest)`` answers in the server's place (None: it does not); ``reply(s, octets, verb)`` changes what is
+sent; ``after(s, verb)`` changes state; ``states(s, allowed, verb)`` widens a row of the state table;
+``capabilities(s, words)`` changes the EHLO or CAPA list; ``content(s, octets, sent)`` changes what is delivered (None: nothing is);
+``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS; POP3: ``octets size stat uid top block update lock unlock vanished``.
+``settings`` overrides fields of ``Settings``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from conformance.server.base import Fault
+
+FAULTS: dict[str, Fault] = {}
+for _module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+    for _fault in importlib.import_module(f"{__name__}.{_module}").FAULTS:
+        if _fault.name in FAULTS:
+            raise ValueError(f"two faults are called {_fault.name!r}")
+        FAULTS[_fault.name] = _fault
