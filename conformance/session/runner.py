@@ -160,10 +160,13 @@ class Runner:
             return Outcome("not-applicable", f"left out by --safe: it {unsafe(scenario)}")
         if "destructive" in scenario.effects and not self.destructive:
             return Outcome("not-applicable", "destructive: only played when it is asked for (--destructive)")
+        if "slow" in scenario.effects and not self.slow:
+            return Outcome("not-applicable", "slow: only played when it is asked for (--slow)")
         reason = not_applicable(scenario, self.corpus, self.facts)
         return Outcome("not-applicable", reason) if reason else None
 
     destructive = False
+    slow = False
 
     async def _guarded(self, scenario: Scenario, gate: asyncio.Semaphore) -> Outcome:
         async with self.pool.borrow(scenario) as accounts, gate:

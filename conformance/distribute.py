@@ -1,0 +1,50 @@
+"""pytest-xdist: scenarios are sharded over the workers, each plays its shard overlapped; accounts are shared by lock files."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from conformance.plugin import State
+
+
+def shard(nodeid: str, count: int) -> int:
+    """Stable over processes and machines."""
+    return zlib.crc32(nodeid.encode()) % max(1, count)
+
+
+class _Shards(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        if ".yaml::" in nodeid:
+            return f"conformance-{shard(nodeid, self.numnodes)}"
+        return str(super()._split_scope(nodeid))
+
+
+class Distribute:
+    """Hooks that only exist where xdist is installed."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        return _Shards(config, log) if config.getoption("dist", "no") in ("load", "loadscope") else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        from conformance.engine import Engine
+        from conformance.plugin import options_of
+
+        if self.state.folder is None:
+            self.state.folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
+            options = options_of(self.state.config)
+            if not options["target"]:
+                self.state.server = Engine(None, options)
+                self.state.server.serve()
+        served = str(self.state.server.served) if self.state.server else ""
+        node.workerinput["conformance"] = {"locks": self.state.folder.name, "target": served}

@@ -1,0 +1,152 @@
+"""Plays scenarios in a background thread with an event loop of its own; outcomes are waited for one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from conformance.report.record import Result
+from conformance.scenario.model import Corpus, Scenario
+from conformance.session.runner import Runner
+from conformance.target import Target, TargetError
+from conformance.verdict.model import Outcome
+
+
+class EngineError(Exception):
+    """The run cannot begin."""
+
+
+class Engine:
+    """``shared``: under xdist, the lock folder and the target file of the controller's server."""
+
+    def __init__(self, corpus: Corpus | None, options: dict[str, Any], shared: dict[str, str] | None = None) -> None:
+        self.corpus = corpus
+        self.options = options
+        self.shared = shared or {}
+        self.runners: list[Runner] = []
+        self.futures: dict[tuple[int, str], Future[Outcome]] = {}
+        self.served: Path | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread: threading.Thread | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._server: Any = None
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="conformance", daemon=True)
+            self._thread.start()
+
+    def serve(self) -> Path:
+        """Starts the bundled server and writes its target file."""
+        from conformance.server.app import ReferenceServer
+
+        self._begin()
+        self._folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
+        self._server = ReferenceServer()
+        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(30)
+        self.served = Path(self._folder.name) / "target.toml"
+        self._server.write_target(self.served)
+        return self.served
+
+    def start(self, scenarios: list[tuple[int, Scenario]]) -> None:
+        """Raises EngineError when a target cannot be read."""
+        assert self.corpus is not None
+        self._begin()
+        names = list(self.options["target"]) or [self.shared.get("target") or str(self.serve())]
+        locks = self.shared.get("locks")
+        try:
+            targets = [Target.parse(name) for name in names]
+        except TargetError as error:
+            raise EngineError(str(error)) from None
+        for target in targets:
+            runner = Runner(
+                target, self.corpus, connections=self.options["connections"], safe=self.options["safe"],
+                lock_dir=Path(locks) if locks else None,
+            )  # fmt: skip
+            runner.slow = bool(self.options["slow"])
+            runner.destructive = bool(self.options["destructive"])
+            self.runners.append(runner)
+        self.futures = {(number, scenario.id): Future() for number, scenario in scenarios}
+        asyncio.run_coroutine_threadsafe(self._play(scenarios), self._loop)
+
+    async def _play(self, scenarios: list[tuple[int, Scenario]]) -> None:
+        self._task = asyncio.current_task()
+        try:
+            for number, runner in enumerate(self.runners):
+                mine = [scenario for which, scenario in scenarios if which == number]
+                await runner.probe(mine)
+
+                def told(scenario: Scenario, outcome: Outcome, number: int = number) -> None:
+                    self.futures[number, scenario.id].set_result(outcome)
+
+                await runner.run(mine, told)
+        except BaseException as error:
+            for future in self.futures.values():
+                if not future.done():
+                    future.set_result(Outcome("inconclusive", f"the suite itself failed here: {error!r}"))
+            if not isinstance(error, (Exception, asyncio.CancelledError)):
+                raise
+
+    def outcome(self, number: int, scenario: Scenario) -> Outcome:
+        """Waits for it, in short steps so that an interrupt is heard at once."""
+        future = self.futures[number, scenario.id]
+        while True:
+            try:
+                return future.result(timeout=0.2)
+            except TimeoutError:
+                continue
+
+    def about(self, number: int) -> dict[str, Any]:
+        """``target`` of results.json."""
+        runner = self.runners[number]
+        services = {name: one.port for name, one in runner.target.services.items()}
+        return {
+            "name": runner.target.name, "host": runner.target.host, "services": services,
+            "greetings": runner.greetings, "capabilities": runner.capabilities,
+        }  # fmt: skip
+
+    def waive(self, number: int, result: Result) -> bool:
+        """Whether the waiver file excuses this result; it is changed accordingly."""
+        if not self.options["waivers"] or result["verdict"] not in ("fail", "deviation"):
+            return False
+        from conformance.report.record import Record, apply_waivers
+
+        probe = Record({}, "", results=[result])
+        apply_waivers(probe, Path(self.options["waivers"]))
+        return bool(result["verdict"] == "waived")
+
+    def stop(self) -> None:
+        if self._thread is None:
+            return
+
+        async def end() -> None:
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._server is not None:
+                await self._server.stop()
+            await asyncio.sleep(0)
+
+        try:
+            asyncio.run_coroutine_threadsafe(end(), self._loop).result(5)
+        except (TimeoutError, asyncio.CancelledError):
+            pass
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        if not self._thread.is_alive():
+            self._loop.close()
+        self._thread = None
+        if self._folder is not None:
+            self._folder.cleanup()
