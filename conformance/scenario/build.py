@@ -149,14 +149,14 @@ class Builder:
             self._error(path, line, f"there is no ambient check {ambient!r}", f"one of {', '.join(AMBIENT)}")
         if len(self.errors) != before:
             return []
-        inferred = infer(steps, opening, self.openings, kind, frozenset(scope.used), mailbox, needs, effects)
+        inferred = infer(steps, opening, self.openings, kind, frozenset(scope.used), value.get("mailbox") is not None, needs, effects)
         return [
             Scenario(
                 id="/".join((*path.relative_to(self.root).with_suffix("").parts, slug)),
                 title=_fill(title.value, texts), command=_value(file.get("command")), service=service,
                 requirements=requirements, opening=given, steps=steps, path=path, line=line,
                 needs=inferred.needs, effects=inferred.effects, extension=extension, let=let, case=case,
-                mailbox=mailbox, ambient=ambient, names=inferred.names, reads_mail=inferred.reads_mail,
+                mailbox=mailbox, seeded=value.get("mailbox") is not None, ambient=ambient, names=inferred.names, reads_mail=inferred.reads_mail,
                 accounts=inferred.accounts, source=exchange.value,
             )
         ]  # fmt: skip

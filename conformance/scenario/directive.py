@@ -177,10 +177,12 @@ def _tls(scope: Scope, rest: str, line: int, source: str, connection: str) -> li
     version = options.get("version", "")
     if version not in ("", "1.0", "1.1", "1.2", "1.3"):
         raise ExpressionError("version is one of 1.0 1.1 1.2 1.3")
+    or_closed = words[:2] == ["or", "closed"] or "or-closed" in words
+    words = [word for word in words if word not in ("or-closed", "or", "closed")]
     if set(words) - {"verify", "refused"}:
         raise ExpressionError(f"`-- tls` cannot take {' '.join(words)!r}")
     scope.known |= {"tls_version", "tls_cipher", "tls_names"}
-    return [Tls(line, source, connection, version, "verify" in words, "refused" in words)]
+    return [Tls(line, source, connection, version, "verify" in words, "refused" in words, or_closed)]
 
 
 def _auth(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:

@@ -69,7 +69,7 @@ def captures(steps: tuple[Step, ...]) -> set[str]:
 
 def infer(
     steps: tuple[Step, ...], opening: Opening, openings: Mapping[tuple[str, str], Opening], kind: str,
-    used: frozenset[str], mailbox: tuple[str, ...], declared: list[str], declared_effects: list[str],
+    used: frozenset[str], mailbox: bool, declared: list[str], declared_effects: list[str],
 ) -> Inferred:  # fmt: skip
     """Declared needs and effects, completed."""
     needs = list(declared)

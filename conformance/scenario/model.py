@@ -186,6 +186,7 @@ class Tls(Step):
     version: str = ""  # "" any, else 1.0 1.1 1.2 1.3: only that
     verify: bool = False
     refused: bool = False
+    or_closed: bool = False  # a failed handshake or a close is right too
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,7 @@ class Scenario:
     let: Mapping[str, Template] = field(default_factory=dict)
     case: str = ""
     mailbox: tuple[str, ...] = ()  # seed names, repeated as often as they are wanted
+    seeded: bool = False  # ``mailbox`` was given, were it as an empty list
     ambient: str = ""
     names: frozenset[str] = frozenset()  # every variable that steps and opening use
     reads_mail: bool = False  # has a Fetch

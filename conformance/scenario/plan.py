@@ -30,7 +30,7 @@ class Facts:
 def unsafe(scenario: Scenario) -> str:
     """Why ``--safe`` leaves a scenario out; "" if it has no side effects."""
     effects = sorted(scenario.effects)
-    if scenario.mailbox:
+    if scenario.seeded:
         effects.append("replaces the mailbox's content")
     return "has side effects: " + ", ".join(effects) if effects else ""
 
@@ -53,10 +53,10 @@ def not_applicable(scenario: Scenario, corpus: Corpus, facts: Facts) -> str:
         missing = _missing(need, scenario, phase, facts)
         if missing:
             return missing
-    if scenario.mailbox:
+    if scenario.seeded:
         if not facts.accounts:
             return "the target file has no account"
-        if not facts.seedable:
+        if scenario.mailbox and not facts.seedable:
             return "no way to put messages into a mailbox: neither SMTP that delivers, nor a seed command"
     return ""
 

@@ -40,7 +40,7 @@ class Pool:
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
         """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
-        if scenario.mailbox:
+        if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
             return [one for one in self.all if one.account.address] or self.all
@@ -52,7 +52,7 @@ class Pool:
     async def borrow(self, scenario: Scenario) -> AsyncIterator[list[Borrowed]]:
         """The accounts that the scenario opens, exclusively. Those that only log in by SMTP share."""
         wanted = scenario.accounts
-        exclusive = bool(scenario.mailbox or scenario.reads_mail or scenario.family == "pop3")
+        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3")
         if not exclusive or not wanted:
             yield self.all[:wanted]
             return

@@ -111,8 +111,10 @@ class Runner:
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
         self.facts.ca = self.target.ca is not None
-        results = await asyncio.gather(*(probe_service(self, one) for one in self.target.services))
-        self.trouble = {name: why for name, why in zip(self.target.services, results) if why}
+        for name in self.target.services:  # one after the other: a mailbox opens to one session at a time
+            why = await probe_service(self, name)
+            if why:
+                self.trouble[name] = why
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
@@ -185,16 +187,16 @@ class Runner:
             if not template.functions & {"offers", "parameter", "seed", "seedbody"}:
                 variables[name] = template.evaluate(env)
         play = Play(self, scenario, variables)
-        if scenario.mailbox:
+        if scenario.seeded:
             outcome = await self._seed(scenario, accounts[0], variables)
             if outcome:
                 return outcome
             play.seeds = accounts[0].seeds
         touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail
         outcome = await play.run()
-        if scenario.mailbox and (touched or outcome.verdict not in ("pass", "deviation")):
+        if scenario.seeded and (touched or outcome.verdict not in ("pass", "deviation")):
             accounts[0].contents = None
-        elif not scenario.mailbox and touched:
+        elif not scenario.seeded and touched:
             for one in accounts:
                 one.contents = None
         outcome.duration = time.monotonic() - start

@@ -149,6 +149,9 @@ async def _no_reply(play: Play, step: Expect, line: Line, error: TransportError)
     tolerated = {a.token for a in step.tolerated}
     received = show(error.octets) or str(error)
     kind = {"timeout": "silent"}.get(error.kind, error.kind)
+    if error.octets[:2] == b"\x15\x03" and "closed" in right | tolerated:
+        line.gone, line.reply = True, None  # a TLS alert: the target's TLS met what we had injected
+        return
     if error.octets and kind in ("silent", "closed"):
         play.breach("grammar", "a reply that does not end", error.octets, line)
     elif kind in right | tolerated:
@@ -258,7 +261,7 @@ async def tls(play: Play, step: Tls) -> None:
         before = await connection.handshake(context, play.runner.target.host, play.limits.reply_timeout)
     except TransportError as error:
         play.transcript.remark(str(error))
-        if step.refused:
+        if step.refused or step.or_closed:
             line.gone = True
             return
         raise play.broken(step, str(error), show(error.octets)) from None
@@ -414,7 +417,7 @@ async def _silent(play: Play, step: Simple, line: Line) -> None:
         raise play.broken(step, "the target does not stay silent", show(octets))
     if line.live.eof:
         play.transcript.remark("the target closed the connection")
-        line.gone = True
+        raise play.broken(step, "the target closed the connection", "closed")
 
 
 async def _command_mode(play: Play, step: Simple, line: Line) -> None:
