@@ -25,6 +25,15 @@ _BARE = frozenset({"DATA", "RSET", "QUIT", "TURN"})  # verbs that take no argume
 _RECEIVED = re.compile(rb"(?im)^Received:")
 
 
+def _without_return_path(octets: bytes) -> bytes:
+    """Final delivery leaves one Return-Path, ours: RFC 5321 section 4.4."""
+    header, blank, content = octets.partition(b"\r\n\r\n")
+    if b"return-path:" not in header.lower():
+        return octets
+    header = re.sub(rb"(?im)^Return-Path:[^\n]*\n?(?:[ \t][^\n]*\n?)*", b"", header + b"\r\n")
+    return header.removesuffix(b"\r\n") + blank + content if header else content if not blank else b"\r\n" + content
+
+
 @dataclass
 class Transaction:
     """One mail transaction (RFC 5321 section 3.3)."""
@@ -406,6 +415,7 @@ class SmtpSession(Session):
         if octets is not None and len(_RECEIVED.findall(octets.partition(b"\r\n\r\n")[0])) >= self.settings.max_hops:
             octets, code, status, text = None, "554", "5.4.6", "too many hops"
         if octets is not None:
+            octets = _without_return_path(octets)
             for to, user in recipients:
                 if user:
                     content = self.hook("content", self.trace(mail, to) + octets, octets)
