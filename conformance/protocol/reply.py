@@ -16,7 +16,7 @@ _STRICT = re.compile(rb"[2-5][0-5][0-9](?:[ -][\t\x20-\x7e]*)?\Z")
 _STRICT_UTF8 = re.compile(rb"[2-5][0-5][0-9](?:[ -][\t\x20-\x7e\x80-\xff]*)?\Z")
 _LOOSE = re.compile(rb"([0-9]{3})([ -]?)(.*)\Z", re.S)
 _POP3 = re.compile(rb"(\+OK|-ERR)(?: (.*))?\Z", re.S)
-_POP3_TEXT = re.compile(rb"[\x20-\x7e\x80-\xff\t]*\Z")
+_POP3_TEXT = re.compile(rb"[^\0]*\Z")  # RFC 1939 says no more of the text
 SMTP_LINE = 512  # RFC 5321 section 4.5.3.1.5, CRLF included
 POP3_LINE = 512  # RFC 1939 section 3
 
@@ -102,7 +102,7 @@ def pop3_reply(line: bytes) -> Reply:
         text = bare[len(code) :].lstrip()
         breaches.append(Ambient("grammar", "a reply begins with neither +OK nor -ERR", show(line)))
     if not _POP3_TEXT.match(text):
-        breaches.append(Ambient("grammar", "a reply holds control characters", show(line)))
+        breaches.append(Ambient("grammar", "a reply holds NUL", show(line)))
     if len(line) > POP3_LINE:
         breaches.append(Ambient("length", f"a reply line has {len(line)} octets, more than 512", show(line[:80])))
     return Reply(code, [text], line, breaches=breaches)

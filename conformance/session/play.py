@@ -98,6 +98,8 @@ class Play:
         await self._farewell()
         outcome.transcript = self.transcript.entries
         outcome.notes = self.notes + outcome.notes
+        if outcome.verdict == "fail":  # what came unasked is then a consequence, told already
+            self.ambient = [one for one in self.ambient if one.check != "unsolicited"]
         outcome.ambient = self.ambient
         outcome.expected, outcome.received, outcome.reason = (
             self.runner.redact(text) for text in (outcome.expected, outcome.received, outcome.reason)

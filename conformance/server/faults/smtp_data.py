@@ -27,7 +27,16 @@ def _long_local(s: Any, verb: str, rest: bytes) -> bytes | None:
 
 
 def _full(s: Any, verb: str, rest: bytes) -> bytes | None:
-    return b"452 4.5.3 too many recipients\r\n" if verb == "RCPT" and len(s.mail.recipients) >= 99 else None
+    if verb != "RCPT":
+        s.memory["rcpts"] = 0
+        return None
+    s.memory["rcpts"] = s.memory.get("rcpts", 0) + 1
+    return b"452 4.5.3 too many recipients\r\n" if s.memory["rcpts"] > 99 else None
+
+
+def _first_only(s: Any, octets: bytes, sent: bytes) -> bytes | None:
+    s.memory["delivered"] = s.memory.get("delivered", 0) + 1
+    return octets if s.memory["delivered"] == 1 else None
 
 
 FAULTS = [
@@ -49,7 +58,8 @@ FAULTS = [
           _content(lambda octets: re.sub(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]", b"", octets))),
     Fault("data-from-quoted", "rfc5321/4.5.2/transformations-reversible", "From at a line start is quoted", "smtp",
           _content(lambda octets: re.sub(rb"\r\nFrom ", b"\r\n>From ", octets))),
-    Fault("data-lost", "rfc5321/4.2.5/2yz-delivers", "Accepted messages are dropped", "smtp", _content(lambda octets: None)),
+    Fault("data-lost", "rfc5321/4.2.5/2yz-delivers", "The second message of a session is dropped", "smtp",
+          {"content": _first_only}),
     Fault("data-no-received", "rfc5321/4.4/received-inserted", "No Received field is inserted", "smtp",
           _content(lambda octets: re.sub(rb"(?s)Received: from.*?\r\n(?![ \t])", b"", octets, count=1))),
     Fault("data-received-no-by", "rfc5321/4.4/received-by", "The Received field has no BY clause", "smtp",
