@@ -131,9 +131,9 @@ def _run(options: argparse.Namespace) -> int:
     known = [] if _registered() else [plugin]
     code = pytest.main([*arguments, str(root)], plugins=[keeper, *known])
     status = plugin.status(keeper.config) if keeper.config else None
-    error = keeper.config.stash.get(plugin.ERROR, "") if keeper.config else ""
-    if error:
-        raise UsageError(error)
+    trouble = keeper.config.stash.get(plugin.ERROR, "") if keeper.config else ""
+    if trouble:
+        raise UsageError(trouble)
     if status is None:
         return 130 if code == pytest.ExitCode.INTERRUPTED else 2
     if code == pytest.ExitCode.INTERRUPTED:

@@ -20,7 +20,7 @@ def gather(
     """One record per target. Writes the reports if a folder was named. Raises RecordError, OSError."""
     scenarios = {one.id: one for one in corpus.scenarios}
     records: dict[int, Record] = {}
-    started = datetime.datetime.fromtimestamp(_STARTED, datetime.timezone.utc).isoformat(timespec="seconds")
+    started = datetime.datetime.fromtimestamp(_STARTED, datetime.UTC).isoformat(timespec="seconds")
     for (number, _name), payload in sorted(gathered.items()):
         record = records.setdefault(number, Record(payload["target"], started, suite=suite_of(corpus)))
         record.results.append(payload["result"])

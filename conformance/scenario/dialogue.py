@@ -260,9 +260,8 @@ def _walk(
                 _walk(branch, set(closed), dict(last), found)
             if any(_replies(branch) for _condition, branch in step.branches):
                 last[step.connection] = None
-        elif not isinstance(step, (Send, Conclude)):
-            if type(step).__name__ in ("Auth", "Simple", "Tls", "Fetch"):
-                last[step.connection] = None
+        elif not isinstance(step, (Send, Conclude)) and type(step).__name__ in ("Auth", "Simple", "Tls", "Fetch"):
+            last[step.connection] = None
 
 
 def _replies(steps: tuple[Step, ...]) -> bool:

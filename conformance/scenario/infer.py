@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from conformance.scenario.model import (
     Auth,
+    Expect,
     ExpectLine,
     Fetch,
     Let,
     Open,
     Opening,
+    Send,
     Simple,
     Step,
-    Send,
     Tls,
     When,
-    Expect,
     family,
 )
 from conformance.scenario.names import BASE_NAMES

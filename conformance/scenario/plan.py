@@ -78,8 +78,8 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
     if need == "ca":
         return "" if facts.ca else "the target file has no [tls] ca"
     if need == "profile exchange":
-        offered = facts.offers.get((scenario.service, "plain")) or {}
-        exchange = any(word.startswith(("X-EXPS", "X-LINK2STATE", "XEXCH50")) for word in offered)
+        shown = facts.offers.get((scenario.service, "plain")) or {}
+        exchange = any(word.startswith(("X-EXPS", "X-LINK2STATE", "XEXCH50")) for word in shown)
         return "" if exchange else "the target shows none of Exchange's verbs"
     if need[:1].islower() and not need.startswith("not "):
         return "" if need in facts.names else f"the target file has no [mail] {need}"

@@ -156,5 +156,5 @@ class Session(ABC):
         self.starttls = False
         self.tls = True
 
-    def ended(self) -> None:
+    def ended(self) -> None:  # noqa: B027
         """The connection is gone."""

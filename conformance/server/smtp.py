@@ -119,7 +119,7 @@ class SmtpSession(Session):
         return True
 
     def _command(self, line: bytes) -> None:
-        word, blank, rest = line.partition(b" ")
+        word, _blank, rest = line.partition(b" ")
         self.verb = word.decode("ascii", "replace").upper()
         limit = self.settings.command_line - 2
         if self.verb in ("MAIL", "RCPT", "VRFY", "EXPN"):

@@ -480,7 +480,7 @@ async def _login(play: Play, step: Simple, line: Line) -> None:
 
     try:
         way = play.runner.post.way
-        if way == "stls" and line.live.tls is None:
+        if way == "stls" and line.live.tls is None:  # noqa: SIM102
             if await say(b"STLS", b"STLS") == "+OK":
                 await tls(play, Tls(step.line, "-- tls", line.name))
         if way == "plain":

@@ -55,7 +55,7 @@ def _any_number(verb: str) -> dict[str, Callable[..., Any]]:
 
     def found(session: Any, word: str, rest: bytes) -> bytes | None:
         number = rest.split(b" ")[0]
-        if word == verb and session.state == "transaction" and number.isdigit():
+        if word == verb and session.state == "transaction" and number.isdigit():  # noqa: SIM102
             if not 1 <= int(number) <= len(session.messages):
                 return b"+OK %s 0\r\n" % number if verb in ("LIST", "DELE", "UIDL") else b"+OK\r\n.\r\n"
         return None
@@ -207,7 +207,7 @@ FAULTS = [
     _pop("pop3-negative-number", _R + "3/invalid-syntax", "a negative number counts from the end", _rewrite(rb"^(RETR|LIST|DELE|UIDL|TOP) -[01]", rb"\1 1")),
     _pop("pop3-number-wraps", _R + "5/retr-no-such-message", "a number is taken modulo 2 to the 32nd", {"command": lambda s, line: _wrapped(line)}),
     _pop("pop3-leading-zero-octal", _R + "4/decimal", "a number with a leading zero is octal", {"command": lambda s, line: re.sub(rb" 0([0-7]+)$", lambda m: b" %d" % int(m[1], 8), line)}),
-    _pop("pop3-error-logs-out", _R + "3/error-keeps-session", "an unknown command ends the session", {"instead": lambda s, v, r: (setattr(s, "closing", True), b"-ERR goodbye\r\n")[1] if v == "XYZZ" else None}),
+    _pop("pop3-error-logs-out", _R + "3/error-keeps-session", "an unknown command ends the session", {"instead": lambda s, v, r: (setattr(s, "closing", True), b"-ERR goodbye\r\n")[1] if v == "XYZZ" else None}),  # type: ignore[func-returns-value]
     _pop("pop3-idle-two-seconds", _R + "3/autologout-minimum", "an idle session is closed after a second and a half", None, timeout=1.5),
     _pop("pop3-user-in-transaction", _R + "3/authorization-command-in-transaction", "USER is accepted after the login", _LATE["USER"]),
     _pop("pop3-pass-in-transaction", _R + "3/authorization-command-in-transaction", "PASS is accepted after the login", _LATE["PASS"]),

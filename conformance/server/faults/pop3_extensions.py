@@ -160,7 +160,7 @@ FAULTS = [
     _pop("pop3-auth-unknown-mechanism", "rfc5034/4/unknown-mechanism", "an unknown mechanism begins an exchange", {"instead": lambda s, v, r: b"+ \r\n" if v == "AUTH" and r.startswith(b"X-") else None}),
     _pop("pop3-auth-case-sensitive", "rfc5034/5/case-insensitive", "mechanism names are recognised in upper case only", {"instead": lambda s, v, r: b"-ERR no such mechanism\r\n" if v == "AUTH" and r[:1].islower() else None, "command": lambda s, line: line}),
     _pop("pop3-auth-cancel-ok", "rfc5034/4/cancel", "a cancelled exchange is answered positively", {"reply": lambda s, o, v: b"+OK cancelled\r\n" if o == b"-ERR cancelled\r\n" else o}),
-    _pop("pop3-auth-closes", "rfc5034/4/cancel-then-commands", "a cancelled exchange closes the connection", {"reply": lambda s, o, v: (setattr(s, "closing", True), o)[1] if o == b"-ERR cancelled\r\n" else o}),
+    _pop("pop3-auth-closes", "rfc5034/4/cancel-then-commands", "a cancelled exchange closes the connection", {"reply": lambda s, o, v: (setattr(s, "closing", True), o)[1] if o == b"-ERR cancelled\r\n" else o}),  # type: ignore[func-returns-value]
     _pop("pop3-auth-short-responses", "rfc5034/4/long-responses", "the end of a long response is taken as a command", {"reply": lambda s, o, v: o + b"-ERR no such command\r\n" if b"response is too long" in o else o}, auth_line=200),
     _pop("pop3-no-auth-code", "rfc3206/6/auth-resp-code-kept", "wrong credentials are refused without the AUTH code", _errors(lambda s, o, v: o.replace(b"[AUTH] ", b""))),
     _pop("pop3-sys-for-credentials", "rfc3206/4/sys-not-for-credentials", "wrong credentials are announced as a system error", _errors(lambda s, o, v: o.replace(b"[AUTH]", b"[SYS/TEMP]"))),
