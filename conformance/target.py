@@ -134,6 +134,8 @@ class _Reader:
         accounts = tuple(self._account(index, entry) for index, entry in enumerate(entries, 1))
         tls = self._table(data, "tls")
         self._known(tls, ("ca",), "tls.")
+        if not isinstance(tls.get("ca", ""), str):
+            raise self._fail("tls.ca", "is no text", "the path of a PEM file")
         ca = self.base / tls["ca"] if "ca" in tls else None
         if ca is not None and not ca.is_file():
             raise self._fail("tls.ca", f"there is no file {ca}", "the path is relative to the target file")
@@ -176,8 +178,9 @@ class _Reader:
         table = self._table(data, "limits")
         self._known(table, tuple(Limits.__dataclass_fields__), "limits.")
         for key, value in table.items():
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise self._fail(f"limits.{key}", f"{value!r} is no number above 0")
-        if "connections" in table:
-            table = {**table, "connections": int(table["connections"])}
+        connections = table.get("connections", 1)
+        if not isinstance(connections, int):
+            raise self._fail("limits.connections", f"{connections!r} is no whole number above 0")
         return Limits(**table)

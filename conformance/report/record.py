@@ -92,12 +92,20 @@ def apply_waivers(record: Record, path: Path, today: datetime.date | None = None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not TOML: {error}") from None
     day = today or datetime.date.today()
-    for number, waiver in enumerate(data.get("waiver", []), 1):
+    waivers = data.get("waiver", [])
+    if not isinstance(waivers, list) or not all(isinstance(one, dict) for one in waivers) or set(data) - {"waiver"}:
+        raise RecordError(f"{path}: only [[waiver]] tables belong here")
+    for number, waiver in enumerate(waivers, 1):
         unknown = set(waiver) - {"id", "reason", "expires", "bug", "match"}
         if unknown or not waiver.get("id") or not waiver.get("reason"):
             what = f"unknown key {sorted(unknown)[0]!r}" if unknown else "id and reason are needed"
             raise RecordError(f"{path}: waiver {number}: {what}")
+        for key in ("id", "reason", "bug", "match"):
+            if not isinstance(waiver.get(key, ""), str):
+                raise RecordError(f"{path}: waiver {number}: {key} is a text")
         expires = waiver.get("expires")
+        if isinstance(expires, datetime.datetime):
+            expires = expires.date()
         if expires is not None and not isinstance(expires, datetime.date):
             raise RecordError(f"{path}: waiver {number}: expires is a date like 2027-01-31")
         _apply(record, waiver, expired=expires is not None and expires < day)

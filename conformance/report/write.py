@@ -55,7 +55,7 @@ def write_all(records: Sequence[Record], folder: Path) -> list[Path]:
         for name, text in (
             ("results.json", json.dumps(record.data(), indent=1, ensure_ascii=True) + "\n"),
             ("junit.xml", junit(record)),
-            ("report.html", page(record)),
+            ("report.html", clean(page(record))),
         ):
             path = into / name
             temporary = path.with_suffix(path.suffix + ".part")

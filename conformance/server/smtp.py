@@ -155,7 +155,10 @@ class SmtpSession(Session):
             self.say("501", "5.5.4", f"{self.verb} takes no argument")
             return
         if self.state not in self.hook("states", STATES[self.verb], self.verb):
-            self.say("503", "5.5.1", "bad sequence of commands")
+            if self.verb == "BDAT" and self.greeted != "HELO":
+                self._refuse_chunk(text)
+            else:
+                self.say("503", "5.5.1", "bad sequence of commands")
             return
         handler(text)
         for function in self.world.hooks.get("after", ()):
@@ -387,6 +390,15 @@ class SmtpSession(Session):
             self.chunk_error = ("552", "5.3.4", "the message is too big")
         elif self.mail.refused:
             self.chunk_error = ("503", "5.5.1", "an earlier chunk was refused")
+
+    def _refuse_chunk(self, text: str) -> None:
+        """Out of sequence: its octets are taken off the stream all the same (RFC 3030 section 2)."""
+        match = re.fullmatch(r"([0-9]{1,20})( LAST)?", text, re.I)
+        if match and int(match[1]):
+            self.chunk, self.last_chunk, self.mode = int(match[1]), False, "bdat"
+            self.chunk_error = ("503", "5.5.1", "bad sequence of commands")
+        else:
+            self.say("503", "5.5.1", "bad sequence of commands")
 
     def _chunk(self) -> bool:
         part = self.buffer[: self.chunk]

@@ -18,7 +18,7 @@ from conformance.verdict.model import Ambient, Outcome
 if TYPE_CHECKING:
     from conformance.session.runner import Runner
 
-_POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many|rate|throttl|try again later|slow down")
+_POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many (?:connections|errors|messages)|rate.?limit|throttl|try again later|slow down")
 
 
 class Ended(Exception):
