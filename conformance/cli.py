@@ -117,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     except (SelectionError, TargetError, RecordError) as error:
         raise UsageError(str(error)) from None
     arguments = ["-q", "--no-header", "-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "-c", _ini(),
-                 "--rootdir", str(root.parent), "--continue-on-collection-errors"]  # fmt: skip
+                 "--rootdir", str(root.parent), "--continue-on-collection-errors", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
     for key in ("target", "select"):
         for value in getattr(options, key):
             arguments.append(f"--conformance-{key}={value}")

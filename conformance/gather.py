@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.report.record import Record, apply_ambient, apply_waivers, suite_of
 from conformance.report.write import write_all
 from conformance.scenario.model import Corpus
+
+if TYPE_CHECKING:
+    from conformance.engine import Engine
 
 _STARTED = time.time()
 
@@ -32,6 +35,18 @@ def gather(
         if options["waivers"]:
             _rewaive(record, Path(options["waivers"]))
     found = list(records.values())
+    if options["report"]:
+        write_all(found, Path(options["report"]))
+    return found
+
+
+def nothing_played(corpus: Corpus, engine: Engine, options: dict[str, Any]) -> list[Record]:
+    """A record without results for each target. Writes the reports if a folder was named. Raises OSError."""
+    started = datetime.datetime.fromtimestamp(_STARTED, datetime.UTC).isoformat(timespec="seconds")
+    found = [
+        Record(engine.about(number), started, time.time() - _STARTED, suite=suite_of(corpus), interrupted=True)
+        for number in range(len(engine.runners))
+    ]
     if options["report"]:
         write_all(found, Path(options["report"]))
     return found

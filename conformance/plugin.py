@@ -218,12 +218,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.engine.stop()
     if state.server:
         state.server.stop()
-    if hasattr(session.config, "workerinput") or not state.gathered:
+    if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
         return
-    from conformance.gather import gather
+    from conformance.gather import gather, nothing_played
 
     try:
         state.records = gather(state.corpus, state.gathered, options_of(session.config), interrupted=state.interrupted)
+        if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too
+            state.records = nothing_played(state.corpus, state.engine, options_of(session.config))
     except (RecordError, OSError) as error:
         state.config.stash[ERROR] = str(error)
 

@@ -125,4 +125,4 @@ def test_listing() -> None:
     name = call("list").stdout.split()[0]
     assert name in call("show", name).stdout
     assert "cmd-greeting-250" in call("faults").stdout
-    assert "rfc5321" in call("coverage").stdout
+    assert "RFC 5321" in call("coverage").stdout

@@ -32,7 +32,8 @@ def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
     ca = trustme.CA(organization_name="mail-conformance reference server")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    ca.issue_cert("mx.example.test", "localhost", "127.0.0.1", "::1").configure_cert(context)
+    names = ("mx.example.test", "localhost", "127.0.0.1", "::1")
+    ca.issue_cert(*names, common_name=names[0]).configure_cert(context)
     return ca, context
 
 

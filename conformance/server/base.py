@@ -62,10 +62,13 @@ class World:
     profile: str = "default"
 
     def __post_init__(self) -> None:
-        self.hooks: dict[str, list[Callable[..., Any]]] = {}
+        # A fault of SMTP must not meet a POP3 session, which has other attributes.
+        self.hooks_of: dict[str, dict[str, list[Callable[..., Any]]]] = {"smtp": {}, "pop3": {}}
         for fault in self.faults:
-            for name, function in fault.hooks.items():
-                self.hooks.setdefault(name, []).append(function)
+            families = ["pop3" if fault.service.startswith("pop3") else "smtp"] if fault.service else ["smtp", "pop3"]
+            for kind in families:
+                for name, function in fault.hooks.items():
+                    self.hooks_of[kind].setdefault(name, []).append(function)
 
     def user(self, local: str) -> str | None:
         """The mailbox of a local part; postmaster is alice's (RFC 5321 section 4.5.1)."""
@@ -83,6 +86,7 @@ class Session(ABC):
     def __init__(self, world: World, service: str, *, tls: bool) -> None:
         self.world = world
         self.settings = world.settings
+        self.hooks = world.hooks_of[self.family]
         self.service = service
         self.tls = tls
         self.buffer = bytearray()
@@ -99,13 +103,13 @@ class Session(ABC):
 
     def hook(self, name: str, value: Any, *arguments: Any) -> Any:
         """The value, as the faults that are on would have it."""
-        for function in self.world.hooks.get(name, ()):
+        for function in self.hooks.get(name, ()):
             value = function(self, value, *arguments)
         return value
 
     def instead(self, verb: str, argument: bytes) -> bytes | None:
         """A fault's own answer, or None."""
-        for function in self.world.hooks.get("instead", ()):
+        for function in self.hooks.get("instead", ()):
             found = function(self, verb, argument)
             if found is not None:
                 return found  # type: ignore[no-any-return]

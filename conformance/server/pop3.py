@@ -116,7 +116,7 @@ class Pop3Session(Session):
         else:
             self.previous = previous
             getattr(self, f"do_{self.verb.lower()}")(*([text] if self.verb == "PASS" else words))
-            for function in self.world.hooks.get("after", ()):
+            for function in self.hooks.get("after", ()):
                 function(self, self.verb)
 
     # -- AUTHORIZATION ------------------------------------------------------------------------
@@ -165,7 +165,7 @@ class Pop3Session(Session):
     def secured(self) -> None:
         super().secured()
         keep, self.name = self.name, None
-        for function in self.world.hooks.get("secured", ()):
+        for function in self.hooks.get("secured", ()):
             function(self, keep)
 
     def do_auth(self, name: str = "", initial: str = "") -> None:
@@ -298,7 +298,7 @@ class Pop3Session(Session):
     def ended(self) -> None:
         """No QUIT, no UPDATE: RFC 1939 section 6."""
         if self.box:
-            for function in self.world.hooks.get("vanished", ()):
+            for function in self.hooks.get("vanished", ()):
                 function(self)
         self.release()
 

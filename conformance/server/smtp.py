@@ -161,7 +161,7 @@ class SmtpSession(Session):
                 self.say("503", "5.5.1", "bad sequence of commands")
             return
         handler(text)
-        for function in self.world.hooks.get("after", ()):
+        for function in self.hooks.get("after", ()):
             function(self, self.verb)
 
     # -- greeting, extensions -----------------------------------------------------------------
@@ -214,7 +214,7 @@ class SmtpSession(Session):
         keep = (self.greeted, self.client, self.user, self.mail)
         self.greeted, self.client, self.user = "", "", ""  # RFC 3207 section 4.2: all is forgotten
         self.reset()
-        for function in self.world.hooks.get("secured", ()):
+        for function in self.hooks.get("secured", ()):
             function(self, keep)
 
     # -- AUTH ---------------------------------------------------------------------------------

@@ -44,7 +44,8 @@ def test_utf8_where_it_may_be() -> None:
         (b"+ abc=\r\n", "+", b"abc=", []),
         (b"+ok hi\r\n", "+OK", b"hi", ["grammar"]),
         (b"250 hi\r\n", "", b"250 hi", ["grammar"]),
-        (b"+OK \x1b[2J\r\n", "+OK", b"\x1b[2J", ["grammar"]),
+        (b"+OK \x1b[2J\r\n", "+OK", b"\x1b[2J", []),
+        (b"+OK \0\r\n", "+OK", b"\0", ["grammar"]),
         (b"+OK hi\n", "+OK", b"hi", ["crlf"]),
     ],
 )
