@@ -54,6 +54,7 @@ class State:
         other = config.getoption("conformance_scenarios")
         self.root = (Path(other) if other else corpus_root()).resolve()
         self._corpus: Corpus | None = None
+        self._chosen: dict[Path, list[Scenario]] | None = None
         self.engine: Engine | None = None
         self.server: Engine | None = None
         self.gathered: dict[tuple[int, str], dict[str, Any]] = {}
@@ -66,6 +67,17 @@ class State:
         if self._corpus is None:
             self._corpus = load(self.root)
         return self._corpus
+
+    @property
+    def chosen(self) -> dict[Path, list[Scenario]]:
+        """File → the selected scenarios in it."""
+        if self._chosen is None:
+            self._chosen = {}
+            resolved: dict[Path, Path] = {}
+            for one in select(self.corpus.scenarios, self.config.getoption("conformance_select")):
+                path = resolved.get(one.path) or resolved.setdefault(one.path, one.path.resolve())
+                self._chosen.setdefault(path, []).append(one)
+        return self._chosen
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
         if self.engine is None:
@@ -103,16 +115,14 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         state = self.config.stash[_KEY]
         try:
-            corpus = state.corpus
-            chosen = {one.id for one in select(corpus.scenarios, self.config.getoption("conformance_select"))}
+            chosen = state.chosen.get(self.path.resolve(), [])
         except (ScenarioErrors, SelectionError) as error:
             raise self.CollectError(str(error)) from None
         targets = max(1, len(self.config.getoption("conformance_target")))
-        for scenario in corpus.scenarios:
-            if scenario.path.resolve() == self.path.resolve() and scenario.id in chosen:
-                for number in range(targets):
-                    name = scenario.id if targets == 1 else f"{scenario.id}[target {number + 1}]"
-                    yield ScenarioItem.from_parent(self, name=name, scenario=scenario, number=number)
+        for scenario in chosen:
+            for number in range(targets):
+                name = scenario.id if targets == 1 else f"{scenario.id}[target {number + 1}]"
+                yield ScenarioItem.from_parent(self, name=name, scenario=scenario, number=number)
 
 
 class Broken(Exception):
@@ -135,11 +145,8 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         state = self.config.stash[_KEY]
-        mine = [one for one in self.session.items if isinstance(one, ScenarioItem)]
-        shard = _shard(self.config)
-        mine = [one for one in mine if shard is None or _shard_of(one, shard[1]) == _shard_of(self, shard[1])]
         try:
-            engine = state.start([(one.number, one.scenario) for one in mine])
+            engine = state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
         except EngineError as error:
             raise Broken(str(error)) from None
         outcome = engine.outcome(self.number, self.scenario)
@@ -155,6 +162,12 @@ class ScenarioItem(pytest.Item):
             pytest.skip(outcome.reason)
         if outcome.verdict == "inconclusive":
             raise Broken(explain(self.result))
+
+    def _mine(self) -> list[ScenarioItem]:
+        """What this process will play."""
+        mine = [one for one in self.session.items if isinstance(one, ScenarioItem)]
+        shard = _shard(self.config)
+        return [one for one in mine if shard is None or _shard_of(one, shard[1]) == _shard_of(self, shard[1])]
 
     def runtest(self) -> None:
         assert self.result is not None
