@@ -44,6 +44,7 @@ class Line:
         self.gone = False  # closed as expected: later lines of it are skipped
         self.turned = False
         self.quitting = False
+        self.odd = False  # we sent a bare CR or LF: how many replies that makes is not settled
 
     @property
     def label(self) -> str:
@@ -99,7 +100,7 @@ class Play:
         outcome.transcript = self.transcript.entries
         outcome.notes = self.notes + outcome.notes
         if outcome.verdict == "fail":  # what came unasked is then a consequence, told already
-            self.ambient = [one for one in self.ambient if one.check != "unsolicited"]
+            self.ambient = [one for one in self.ambient if one.check not in ("unsolicited", "hang")]
         outcome.ambient = self.ambient
         outcome.expected, outcome.received, outcome.reason = (
             self.runner.redact(text) for text in (outcome.expected, outcome.received, outcome.reason)
@@ -157,7 +158,7 @@ class Play:
         if octets:
             self.transcript.add("S", octets[:4000], line.label, connection.tls is not None)
         replies = [one for one in octets.split(b"\r\n") if one and one[3:4] != b"-"]
-        if len(replies) > 1 and replies[-1][:3] in (b"221", b"+OK") and not self.scenario.mailbox:
+        if len(replies) > 1 and replies[-1][:3] in (b"221", b"+OK") and not line.odd:
             self.breach("unsolicited", "a reply that no command asked for", octets, line)
 
     # -- expectations -------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Play:
             self.transcript.remark(str(error))
             raise
         self.transcript.add("S", reply.octets[:20000], line.label, tls)
-        for breach in reply.breaches:
+        for breach in [] if reply.octets[:2] == b"\x15\x03" else reply.breaches:  # a TLS alert is no reply
             self.ambient.append(Ambient(breach.check, breach.reason, self.runner.redact(breach.evidence)))
         self.remember(line, reply)
         return reply
