@@ -478,7 +478,7 @@ class SmtpSession(Session):
         if not text:
             self.say("501", "5.5.4", "VRFY wants a name")
             return
-        name = text.strip("<>")
+        name = re.sub(r"(?i) SMTPUTF8$", "", text).strip("<>")  # RFC 6531 section 3.7.4.2
         local, _at, domain = name.rpartition("@") if "@" in name else (name, "", "")
         user = self.world.user(local)
         if user and domain.lower() in ("", self.settings.domain, self.settings.host):

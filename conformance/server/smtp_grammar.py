@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]"
 _UTF8 = r"\u0080-\U0010ffff"
 _LABEL = rf"[A-Za-z0-9{_UTF8}](?:[A-Za-z0-9{_UTF8}-]*[A-Za-z0-9{_UTF8}])?"
 DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")

@@ -12,6 +12,12 @@ from conformance.server.base import Fault
 _OK = b"235 2.7.0 authenticated\r\n"
 
 
+def _marked(session: Any, name: str, octets: bytes) -> bytes:
+    """The reply as it is, and the session remembers that it was sent."""
+    setattr(session, name, True)
+    return octets
+
+
 def _code(old: bytes, new: bytes) -> dict[str, Callable[..., bytes]]:
     """In a reply to AUTH that begins with ``old``: ``new`` in its place."""
     return {"reply": lambda s, octets, v: new + octets[len(old) :] if v == "AUTH" and octets.startswith(old) else octets}
@@ -128,10 +134,10 @@ FAULTS = [
         ("cancel-535", "rfc4954/4/cancel", "A cancelled exchange gets 535", _code(b"501 5.7.0", b"535 5.7.0")),
         ("cancel-closes", "rfc4954/4/cancel-then-commands", "A cancelled exchange ends the session", _closes(b"501 5.7.0")),
         ("cancel-blocks", "rfc4422/3.5/abort", "A cancelled exchange was the last", {
-            "reply": lambda s, o, v: setattr(s, "stuck", True) or o if v == "AUTH" and o.startswith(b"501 5.7.0") else o,
+            "reply": lambda s, o, v: _marked(s, "stuck", o) if v == "AUTH" and o.startswith(b"501 5.7.0") else o,
             "instead": lambda s, v, rest: b"503 5.5.1 no\r\n" if v == "AUTH" and getattr(s, "stuck", False) else None}),
         ("failure-blocks", "rfc4422/3.6/retry", "A failed exchange was the last", {
-            "reply": lambda s, o, v: setattr(s, "stuck", True) or o if v == "AUTH" and o.startswith(b"535") else o,
+            "reply": lambda s, o, v: _marked(s, "stuck", o) if v == "AUTH" and o.startswith(b"535") else o,
             "instead": lambda s, v, rest: b"503 5.5.1 no\r\n" if v == "AUTH" and getattr(s, "stuck", False) else None}),
         ("undecodable-535", "rfc4954/4/undecodable", "What is not base64 gets 535", _code(b"501 5.5.2 not base64", b"535 5.7.8")),
         ("undecodable-closes", "rfc4954/4/undecodable", "What is not base64 ends the session", _closes(b"501 5.5.2 not base64")),
