@@ -203,5 +203,5 @@ FAULTS = [
 ] + [
     Fault("auth-short-line", "rfc4954/4/long-responses", "A response is limited to 512 octets", "smtp", settings={"auth_line": 512}),
     Fault("auth-long-closes", "rfc4954/4/overlong-response", "A response over 2,000 octets ends the session", "smtp",
-          {"reply": lambda s, o, v: setattr(s, "closing", True) or b"" if v == "AUTH" and o.startswith(b"501 5.5.2 wrong") else o}),
+          {"reply": lambda s, o, v: _marked(s, "closing", b"") if v == "AUTH" and o.startswith(b"501 5.5.2 wrong") else o}),
 ]  # fmt: skip
