@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from conformance.engine import Engine, EngineError
+from conformance.gather import gather, nothing_played
 from conformance.report.record import Record, RecordError, Result, exit_status, result_of
 from conformance.report.terminal import summary_lines
 from conformance.report.write import explain
@@ -233,8 +234,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.server.stop()
     if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
         return
-    from conformance.gather import gather, nothing_played
-
     try:
         state.records = gather(state.corpus, state.gathered, options_of(session.config), interrupted=state.interrupted)
         if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from conformance.protocol.reply import show
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _MAX_ENTRIES = 2000
 
 
@@ -18,7 +18,12 @@ class Redactor:
     """Takes secrets out of text, plain or inside base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        found: set[str] = set()
+        for secret in secrets:
+            found |= {secret, secret.upper(), secret.lower(), secret.swapcase()}
+            if len(secret) > 4:  # scenarios send wrong passwords that are nearly right
+                found |= {secret[:-1], secret[1:]}
+        self._secrets = sorted(found - {""}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
