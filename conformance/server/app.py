@@ -189,7 +189,7 @@ class ReferenceServer:
                   'relay_recipient = "someone@elsewhere.example"']  # fmt: skip
         for user, password in self.world.accounts.items():
             lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"']
-        lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", ""]
+        lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", "delivery_timeout = 6.0", ""]
         return "\n".join(lines)
 
     def write_target(self, path: Path) -> None:

@@ -136,6 +136,7 @@ class Runner:
         except (TransportError, ValueError, IndexError) as error:
             return f"mail to {account.address} could not be delivered and read: {error}"
         if not found:
+            self.facts.lost = True
             return f"mail to {account.address} did not arrive within {self.target.limits.delivery_timeout:g} s"
         return ""
 

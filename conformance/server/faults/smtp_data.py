@@ -40,6 +40,8 @@ def _first_only(s: Any, octets: bytes, sent: bytes) -> bytes | None:
 
 
 FAULTS = [
+    Fault("data-black-hole", "rfc5321/4.2.5/2yz-delivers", "Every accepted message is lost", "smtp",
+          {"content": lambda s, octets, sent: None}),
     Fault("data-lf-dot-crlf", "rfc5321/4.1.1.4/end-is-crlf-dot-crlf", "LF dot CRLF ends the data", "smtp",
           settings={"data_ends": (b"\r\n.\r\n", b"\n.\r\n")}),
     Fault("data-crlf-dot-lf", "rfc5321/4.1.1.4/end-is-crlf-dot-crlf", "CRLF dot LF ends the data", "smtp",
