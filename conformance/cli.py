@@ -69,8 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--accounts", type=int, default=16, metavar="N")
     serve.add_argument("--host", default="127.0.0.1")
     for service in SERVICES:
-        if service != "odmr":
-            serve.add_argument(f"--{service}", type=int, default=0, metavar="PORT")
+        serve.add_argument(f"--{service}", type=int, default=0, metavar="PORT", help="0: any")
 
     probe = add("probe", _probe, "write a target file from what a host offers")
     probe.add_argument("url", nargs="+")
@@ -178,7 +177,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from conformance.server.app import ReferenceServer, UnknownFault
 
-    ports = {service: getattr(options, service) for service in SERVICES if service != "odmr"}
+    ports = {service: getattr(options, service) for service in SERVICES}
     maildir = Path(options.maildir) if options.maildir else None
     try:
         server = ReferenceServer(

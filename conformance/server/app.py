@@ -18,7 +18,7 @@ from conformance.server.pop3 import Pop3Session
 from conformance.server.smtp import SmtpSession
 from conformance.server.storage import Storage
 
-SERVICES = ("smtp", "submission", "smtps", "lmtp", "pop3", "pop3s")
+SERVICES = ("smtp", "submission", "smtps", "odmr", "lmtp", "pop3", "pop3s")
 _HIGH = 1 << 20
 
 

@@ -93,7 +93,9 @@ def _scram(name: str):  # type: ignore[no-untyped-def]
             server.set_client_final((yield server.get_server_first().encode()).decode())
             yield server.get_server_final().encode()
         except scramp.ScramException as error:
-            raise (Refused if "proof" in str(error).lower() else Malformed)(str(error)) from None
+            # scramp wraps what the look-up raises: an unknown user is refused as a wrong password is (RFC 4954 section 6).
+            wrong = isinstance(error.__cause__ or error.__context__, Refused) or "proof" in str(error).lower()
+            raise (Refused if wrong else Malformed)(str(error)) from None
         except (UnicodeDecodeError, ValueError, IndexError, KeyError) as error:
             raise Malformed(str(error)) from None
         return found[0]

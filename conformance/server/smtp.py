@@ -16,7 +16,8 @@ from conformance.server.smtp_grammar import Path, Syntax, domain_ok, parameters,
 _ANY = frozenset({"new", "greeted", "mail", "rcpt"})
 STATES: dict[str, frozenset[str]] = {
     "HELO": _ANY, "EHLO": _ANY, "LHLO": _ANY, "NOOP": _ANY, "RSET": _ANY, "QUIT": _ANY, "HELP": _ANY,
-    "VRFY": _ANY, "EXPN": _ANY, "TURN": _ANY,
+    "VRFY": _ANY, "EXPN": _ANY, "TURN": _ANY, "ATRN": frozenset({"greeted"}),
+    "ETRN": frozenset({"greeted"}),
     "STARTTLS": frozenset({"greeted"}), "AUTH": frozenset({"greeted"}),
     "MAIL": frozenset({"greeted"}), "RCPT": frozenset({"mail", "rcpt"}),
     "DATA": frozenset({"rcpt"}), "BDAT": frozenset({"rcpt"}),
@@ -139,6 +140,13 @@ class SmtpSession(Session):
             return
         handler = getattr(self, f"do_{self.verb.lower()}", None) if re.fullmatch("[A-Z]+", self.verb) else None
         wrong = {"LHLO"} if not self.lmtp else {"HELO", "EHLO"}
+        if self.service != "odmr":
+            wrong.add("ATRN")
+            if self.service != "smtp":
+                wrong.add("ETRN")
+        elif self.verb in ("MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"):
+            self.say("502", "5.5.1", "this port is for ATRN")  # RFC 2645 section 5
+            return
         if handler is None or self.verb not in STATES or self.verb in wrong:
             self.say("500", "5.5.1", "command not recognised")
             return
@@ -190,6 +198,10 @@ class SmtpSession(Session):
         """The EHLO list in the present phase."""
         found = ["PIPELINING", f"SIZE {self.settings.max_size}", "8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8",
                  "ENHANCEDSTATUSCODES"]  # fmt: skip
+        if self.service == "odmr":
+            found.append("ATRN")
+        elif self.service == "smtp":
+            found.append("ETRN")
         if not self.lmtp:
             found.append("HELP")
             if not self.tls:
@@ -484,13 +496,38 @@ class SmtpSession(Session):
         if user and domain.lower() in ("", self.settings.domain, self.settings.host):
             self.say("250", "2.1.5", f"<{local}@{self.settings.domain}>")
         else:
-            self.say("550" if domain.lower() in ("", self.settings.domain) else "252", "5.1.1", "not a user here")
+            ours = domain.lower() in ("", self.settings.domain, self.settings.host)
+            # The class of the status agrees with the code: RFC 2034 section 4.
+            self.say(*(("550", "5.1.1", "not a user here") if ours else ("252", "2.1.5", "cannot be verified here")))
 
     def do_expn(self, text: str) -> None:
         if text:
             self.say("550", "5.1.1", "no such list")
         else:
             self.say("501", "5.5.4", "EXPN wants a name")
+
+    def do_etrn(self, text: str) -> None:
+        """RFC 1985 section 5. Mail is delivered at once, so no queue ever holds any."""
+        name = text[1:] if text[:1] in ("@", "#") else text
+        if not name or (text[:1] != "#" and not domain_ok(name)) or " " in name:
+            self.say("501", "5.5.4", "ETRN [@|#]node")
+        elif text[:1] == "#" or name.lower().endswith(self.settings.domain):
+            self.say("251", "2.0.0", "no messages are waiting for that node")
+        else:
+            self.say("459", "5.7.1", "that node is not allowed")
+
+    def do_atrn(self, text: str) -> None:
+        """RFC 2645 section 5.2. Nothing is queued here for a client to fetch, so the roles never turn."""
+        if not self.user:
+            self.say("530", "5.7.0", "authentication required")
+            return
+        domains = text.split(",") if text else []
+        if any(not domain_ok(one) or one.startswith("[") for one in domains):
+            self.say("501", "5.5.4", "ATRN [domain{,domain}]")
+        elif any(one.lower() != self.settings.domain for one in domains):
+            self.say("450", "4.7.0", "not your domain")
+        else:
+            self.say("453", "4.0.0", "you have no mail")
 
     def do_turn(self, text: str) -> None:
         self.say("502", "5.5.1", "not here")  # RFC 5321 appendix F.1
