@@ -149,7 +149,7 @@ class ScenarioItem(pytest.Item):
         try:
             engine = state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
         except EngineError as error:
-            raise Broken(str(error)) from None
+            pytest.fail(str(error), pytrace=False)
         outcome = engine.outcome(self.number, self.scenario)
         self.result = result_of(self.scenario, outcome)
         waived = engine.waive(self.number, self.result)
@@ -162,7 +162,7 @@ class ScenarioItem(pytest.Item):
         if outcome.verdict == "not-applicable":
             pytest.skip(outcome.reason)
         if outcome.verdict == "inconclusive":
-            raise Broken(explain(self.result))
+            pytest.fail(explain(self.result), pytrace=False)  # in setup: pytest calls it an error
 
     def _mine(self) -> list[ScenarioItem]:
         """What this process will play."""
