@@ -150,7 +150,7 @@ class Pop3Session(Session):
     def do_apop(self, name: str, digest: str) -> None:
         password = self.world.accounts.get(name)
         right = hashlib.md5((self.timestamp + (password or "")).encode()).hexdigest()
-        if password is not None and secrets.compare_digest(right, digest):
+        if password is not None and secrets.compare_digest(right.encode(), digest.encode()):
             self._open(name)
         else:
             self.err("[AUTH] wrong name or digest")
