@@ -1,4 +1,4 @@
-"""A strict POP3 session, sans I/O: RFC 1939, 2449, 2595, 3206, 5034."""
+"""A strict POP3 session, sans I/O: RFC 1939, 2449, 2595, 3206, 5034, 6856."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import secrets
 
 from conformance.server import sasl
 from conformance.server.base import Session, World
+from conformance.server.pop3_text import LANGUAGES, needs_utf8, saslprep, selected, translated
 from conformance.server.storage import Mailbox, Message
 
 # verb → states; RFC 1939 sections 4 to 7. States: authorization, transaction.
@@ -16,12 +17,13 @@ _BOTH = frozenset({"authorization", "transaction"})
 _IN, _BEFORE = frozenset({"transaction"}), frozenset({"authorization"})
 STATES: dict[str, frozenset[str]] = {
     "USER": _BEFORE, "PASS": _BEFORE, "APOP": _BEFORE, "AUTH": _BEFORE, "STLS": _BEFORE,
-    "CAPA": _BOTH, "QUIT": _BOTH,
+    "UTF8": _BEFORE, "LANG": _BOTH, "CAPA": _BOTH, "QUIT": _BOTH,
     "STAT": _IN, "LIST": _IN, "RETR": _IN, "DELE": _IN, "NOOP": _IN, "RSET": _IN, "TOP": _IN, "UIDL": _IN,
 }  # fmt: skip
 # verb → (least, most) arguments; PASS keeps its blanks (RFC 1939 section 7)
 _ARGUMENTS = {
-    "USER": (1, 1), "PASS": (1, 99), "APOP": (2, 2), "AUTH": (0, 2), "STLS": (0, 0), "CAPA": (0, 0), "QUIT": (0, 0),
+    "USER": (1, 1), "PASS": (1, 99), "APOP": (2, 2), "AUTH": (0, 2), "STLS": (0, 0),
+    "UTF8": (0, 0), "LANG": (0, 1), "CAPA": (0, 0), "QUIT": (0, 0),
     "STAT": (0, 0), "LIST": (0, 1), "RETR": (1, 1), "DELE": (1, 1), "NOOP": (0, 0), "RSET": (0, 0), "TOP": (2, 2),
     "UIDL": (0, 1),
 }  # fmt: skip
@@ -40,20 +42,22 @@ class Pop3Session(Session):
         self.deleted: set[int] = set()
         self.exchange: sasl.SaslExchange | None = None
         self.errors = 0
+        self.utf8 = False  # RFC 6856 section 2.1
+        self.language = "en"
 
     # -- replies ------------------------------------------------------------------------------
 
     def ok(self, text: str = "") -> None:
-        self.put(f"+OK {text}\r\n".encode() if text else b"+OK\r\n")
+        self.put(f"+OK {translated(text, self.language)}\r\n".encode() if text else b"+OK\r\n")
 
     def err(self, text: str) -> None:
         self.errors += 1
-        self.put(f"-ERR {text}\r\n".encode())
+        self.put(f"-ERR {translated(text, self.language)}\r\n".encode())
 
     def many(self, text: str, lines: list[bytes]) -> None:
         """A multi-line reply, stuffed: RFC 1939 section 3."""
         stuffed = b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines)
-        self.put(f"+OK {text}\r\n".encode() + self.hook("block", stuffed, lines) + b".\r\n")
+        self.put(f"+OK {translated(text, self.language)}\r\n".encode() + self.hook("block", stuffed, lines) + b".\r\n")
 
     def greet(self) -> bytes:
         self.verb = "GREETING"
@@ -112,7 +116,7 @@ class Pop3Session(Session):
         if not low <= len(words) <= high or ("" in words and self.verb != "PASS"):
             self.err("wrong number of arguments")
         elif self.state not in self.hook("states", STATES[self.verb], self.verb):
-            self.err(f"{self.verb} is not for this state")
+            self.err("this state does not allow it")
         else:
             self.previous = previous
             getattr(self, f"do_{self.verb.lower()}")(*([text] if self.verb == "PASS" else words))
@@ -124,7 +128,7 @@ class Pop3Session(Session):
     def do_capa(self) -> None:
         words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER",
                  "SASL " + " ".join(sasl.MECHANISMS)]  # fmt: skip
-        words.append("USER")
+        words += ["USER", "UTF8 USER", "LANG"]
         if not self.tls and self.state == "authorization":
             words.append("STLS")
         if self.state == "transaction":
@@ -132,28 +136,59 @@ class Pop3Session(Session):
         words = self.hook("capabilities", words)
         self.many("capabilities follow", [word.encode() for word in words])
 
+    def prepared(self, text: str) -> str | None:
+        """A name or password by SASLprep, or None with the error said: RFC 6856 section 2.2."""
+        try:
+            return saslprep(text)
+        except ValueError:
+            self.err("a prohibited character")
+            return None
+
     def do_user(self, name: str) -> None:
-        self.name = name
-        self.ok("now the password")
+        self.name = self.prepared(name)
+        if self.name is not None:
+            self.ok("now the password")
 
     def do_pass(self, password: str) -> None:
         name, self.name = self.name, None
         if name is None:
             self.err("USER first")
-        elif name in self.world.accounts and secrets.compare_digest(
-            self.world.accounts[name].encode(), password.encode()
+            return
+        ready = self.prepared(password)
+        if ready is None:
+            return
+        if name in self.world.accounts and secrets.compare_digest(
+            self.world.accounts[name].encode(), ready.encode()
         ):
             self._open(name)
         else:
             self.err("[AUTH] wrong name or password")
 
     def do_apop(self, name: str, digest: str) -> None:
+        ready = self.prepared(name)
+        if ready is None:
+            return
+        name = ready
         password = self.world.accounts.get(name)
         right = hashlib.md5((self.timestamp + (password or "")).encode()).hexdigest()
         if password is not None and secrets.compare_digest(right.encode(), digest.encode()):
             self._open(name)
         else:
             self.err("[AUTH] wrong name or digest")
+
+    def do_utf8(self) -> None:
+        self.utf8 = True
+        self.ok("UTF-8 mode")
+
+    def do_lang(self, wanted: str = "") -> None:
+        """RFC 6856 section 3.2."""
+        if not wanted:
+            self.many("languages follow", [f"{tag} {name}".encode() for tag, name in LANGUAGES.items()])
+        elif (tag := selected(wanted)) is None:
+            self.err("no such language")
+        else:
+            self.language = tag
+            self.ok(f"{tag} {translated('texts are in this language', tag)}")
 
     def do_stls(self) -> None:
         if self.tls:
@@ -165,6 +200,7 @@ class Pop3Session(Session):
     def secured(self) -> None:
         super().secured()
         keep, self.name = self.name, None
+        self.utf8, self.language = False, "en"  # nothing from the clear is relied on: RFC 2595 section 4
         for function in self.hooks.get("secured", ()):
             function(self, keep)
 
@@ -240,6 +276,13 @@ class Pop3Session(Session):
             return int(text)
         return 0
 
+    def sendable(self, number: int) -> bool:
+        """Whether the mode is right for the message; else the error is said: RFC 6856 sections 2.1 and 5."""
+        if self.utf8 or not self.hook("needs_utf8", needs_utf8(self.messages[number - 1].octets)):
+            return True
+        self.err("[UTF8] the header needs UTF-8 mode")
+        return False
+
     def do_stat(self) -> None:
         numbers = self.present()
         self.ok(self.hook("stat", f"{len(numbers)} {sum(self.size(n) for n in numbers)}"))
@@ -260,13 +303,13 @@ class Pop3Session(Session):
             self.ok(f"{number} {uid(number)}")
 
     def do_retr(self, text: str) -> None:
-        if number := self.number(text):
+        if (number := self.number(text)) and self.sendable(number):
             self.many(f"{self.size(number)} octets", _lines(self.octets(number)))
 
     def do_top(self, text: str, count: str) -> None:
         if not re.fullmatch("[0-9]{1,9}", count):
             self.err("a number of lines is wanted")
-        elif number := self.number(text):
+        elif (number := self.number(text)) and self.sendable(number):
             lines = _lines(self.octets(number))
             head = lines.index(b"") + 1 if b"" in lines else len(lines)
             self.many("top of message follows", lines[: head + int(self.hook("top", int(count)))])
@@ -277,7 +320,7 @@ class Pop3Session(Session):
             self.ok(f"message {number} deleted")
 
     def do_noop(self) -> None:
-        self.ok()
+        self.ok("done")
 
     def do_rset(self) -> None:
         self.deleted.clear()

@@ -109,6 +109,8 @@ class PostOffice:
                     context = self.runner.context()
                     assert context is not None
                     await client.connection.handshake(context, self.runner.target.host, self.limits.reply_timeout)
+                if "UTF8" in (self.runner.facts.offers.get((service, "plain")) or {}):
+                    await client.say(b"UTF8")  # RFC 6856: else messages that need it are refused or altered
                 if way == "plain":
                     token = base64.b64encode(b"\0" + user + b"\0" + password)
                     reply = await client.say(b"AUTH PLAIN " + token)
