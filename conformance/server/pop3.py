@@ -347,6 +347,7 @@ class Pop3Session(Session):
 
 
 def _lines(octets: bytes) -> list[bytes]:
-    """Lines without their ends; bare CR and LF are octets like others."""
-    lines = octets.split(b"\r\n")
+    """Lines without their ends. A bare LF ends a stored line too, so that on the wire every line ends in CRLF
+    (RFC 1939 section 3); a bare CR is an octet like others."""
+    lines = re.split(rb"\r?\n", octets)
     return lines[:-1] if not lines[-1] else lines

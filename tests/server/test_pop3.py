@@ -179,13 +179,25 @@ def test_counts_agree_with_what_is_sent(world: World) -> None:
     assert say(session, "LIST").split(b"\r\n")[1:5] == [b"%d %d" % pair for pair in enumerate(sizes, 1)]
 
 
+def test_stored_line_feeds_become_line_ends(world: World) -> None:
+    world.storage.deliver("bob", b"Subject: x\n\na\n.b\r\nc\rd")
+    session = logged_in(world, "bob")
+    assert say(session, "RETR 1") == b"+OK 26 octets\r\nSubject: x\r\n\r\na\r\n..b\r\nc\rd\r\n.\r\n"
+    assert say(session, "TOP 1 0").endswith(b"\r\n\r\n.\r\n")
+
+
 def test_leading_dots_and_no_others_are_doubled(world: World) -> None:
     assert say(logged_in(world), "RETR 1").endswith(b"\r\n\r\n..one\r\n...two\r\n..\r\nend.\r\n.\r\n")
 
 
-@pytest.mark.parametrize(("count", "body"), [("0", b""), ("1", b"1\r\n"), ("3", b"1\r\n2\r\n3\r\n"), ("99", b"1\r\n2\r\n3\r\n")])
+@pytest.mark.parametrize(
+    ("count", "body"), [("0", b""), ("1", b"1\r\n"), ("3", b"1\r\n2\r\n3\r\n"), ("99", b"1\r\n2\r\n3\r\n")]
+)
 def test_top(world: World, count: str, body: bytes) -> None:
-    assert say(logged_in(world), f"TOP 2 {count}").partition(b"\r\n")[2] == b"Subject: lines\r\nX: y\r\n\r\n" + body + b".\r\n"
+    assert (
+        say(logged_in(world), f"TOP 2 {count}").partition(b"\r\n")[2]
+        == b"Subject: lines\r\nX: y\r\n\r\n" + body + b".\r\n"
+    )
 
 
 def test_an_empty_maildrop(world: World) -> None:
@@ -267,7 +279,16 @@ def capabilities(session: Pop3Session) -> dict[bytes, bytes]:
 def test_what_capa_lists(world: World) -> None:
     """RFC 2449 section 5: once each, and the same in both states but for what has a reason."""
     before, after = capabilities(connect(world)), capabilities(logged_in(world))
-    assert {b"TOP", b"USER", b"UIDL", b"SASL", b"RESP-CODES", b"AUTH-RESP-CODE", b"PIPELINING", b"STLS"} <= before.keys()
+    assert {
+        b"TOP",
+        b"USER",
+        b"UIDL",
+        b"SASL",
+        b"RESP-CODES",
+        b"AUTH-RESP-CODE",
+        b"PIPELINING",
+        b"STLS",
+    } <= before.keys()
     assert b"STLS" not in after and b"STLS" not in capabilities(connect(world, tls=True))
     assert {name: value for name, value in after.items() if name in before} == {
         name: value for name, value in before.items() if name != b"STLS"
