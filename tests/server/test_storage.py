@@ -45,7 +45,11 @@ def test_maildir_survives_a_restart(tmp_path: Path) -> None:
     after = Storage(tmp_path)
     assert after.mailbox("alice").messages() == before.mailbox("alice").messages()
     after.deliver("alice", b"three\r\n")
-    assert [one.octets for one in Storage(tmp_path).mailbox("alice").messages()] == [b"one\r\n", b"two\r\n", b"three\r\n"]
+    assert [one.octets for one in Storage(tmp_path).mailbox("alice").messages()] == [
+        b"one\r\n",
+        b"two\r\n",
+        b"three\r\n",
+    ]
 
 
 def test_flags_of_another_reader_do_not_change_the_unique_id(tmp_path: Path) -> None:
