@@ -1,51 +1,32 @@
-"""A strict SMTP, submission and LMTP session, sans I/O (RFC 5321, 6409, 2033 and the extensions of its EHLO list)."""
+"""A strict SMTP, submission and LMTP session, sans I/O (RFC 5321, 6409, 2033). Its extensions are in extensions/."""
 
 from __future__ import annotations
 
-import base64
 import re
-import secrets
-import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 from conformance.server import sasl
 from conformance.server.base import Session, World
-from conformance.server.smtp_grammar import Path, Syntax, domain_ok, parameters, path
+from conformance.server.extensions import GREETED, Extension, Verb, available
+from conformance.server.smtp_grammar import Syntax, domain_ok, parameters, path
+from conformance.server.transaction import Recipient, Transaction, received, return_path, without_return_path
 
-# verb → the states in which it may come; a missing entry is 503. States: new, greeted, mail, rcpt.
-_ANY = frozenset({"new", "greeted", "mail", "rcpt"})
-STATES: dict[str, frozenset[str]] = {
-    "HELO": _ANY, "EHLO": _ANY, "LHLO": _ANY, "NOOP": _ANY, "RSET": _ANY, "QUIT": _ANY, "HELP": _ANY,
-    "VRFY": _ANY, "EXPN": _ANY, "TURN": _ANY, "ATRN": frozenset({"greeted"}),
-    "ETRN": frozenset({"greeted"}),
-    "STARTTLS": frozenset({"greeted"}), "AUTH": frozenset({"greeted"}),
-    "MAIL": frozenset({"greeted"}), "RCPT": frozenset({"mail", "rcpt"}),
-    "DATA": frozenset({"rcpt"}), "BDAT": frozenset({"rcpt"}),
-}  # fmt: skip
-_BARE = frozenset({"DATA", "RSET", "QUIT", "TURN"})  # verbs that take no argument
+# The core's commands. A state that is missing from a verb's row is 503. States: new, greeted, mail, rcpt.
+CORE: dict[str, Verb] = {
+    "HELO": Verb("do_helo"),
+    "EHLO": Verb("do_ehlo"),
+    "LHLO": Verb("do_ehlo"),
+    "NOOP": Verb("do_noop"),
+    "RSET": Verb("do_rset", bare=True),
+    "QUIT": Verb("do_quit", bare=True),
+    "HELP": Verb("do_help"),
+    "VRFY": Verb("do_vrfy", utf8=True, long=True),
+    "EXPN": Verb("do_expn", utf8=True, long=True),
+    "MAIL": Verb("do_mail", GREETED, utf8=True, long=True),
+    "RCPT": Verb("do_rcpt", frozenset({"mail", "rcpt"}), utf8=True, long=True),
+    "DATA": Verb("do_data", frozenset({"rcpt"}), bare=True),
+}
 _RECEIVED = re.compile(rb"(?im)^Received:")
-
-
-def _without_return_path(octets: bytes) -> bytes:
-    """Final delivery leaves one Return-Path, ours: RFC 5321 section 4.4."""
-    header, blank, content = octets.partition(b"\r\n\r\n")
-    if b"return-path:" not in header.lower():
-        return octets
-    header = re.sub(rb"(?im)^Return-Path:[^\n]*\n?(?:[ \t][^\n]*\n?)*", b"", header + b"\r\n")
-    return header.removesuffix(b"\r\n") + blank + content if header else content if not blank else b"\r\n" + content
-
-
-@dataclass
-class Transaction:
-    """One mail transaction (RFC 5321 section 3.3)."""
-
-    sender: Path | None = None
-    recipients: list[tuple[Path, str]] = field(default_factory=list)  # with the mailbox's user
-    body: str = "7BIT"
-    utf8: bool = False
-    chunks: bytearray = field(default_factory=bytearray)
-    chunked: bool = False  # a BDAT came: DATA is out of sequence (RFC 3030 section 2)
-    refused: bool = False  # a chunk was refused: the rest of the message is too
 
 
 class SmtpSession(Session):
@@ -57,12 +38,10 @@ class SmtpSession(Session):
         self.greeted = ""  # HELO, EHLO, LHLO
         self.client = ""
         self.mail = Transaction()
-        self.mode = "command"  # command, data, bdat, auth
         self.exchange: sasl.SaslExchange | None = None
         self.errors = 0
-        self.chunk = 0  # octets of the BDAT chunk that are still to come
-        self.last_chunk = False
-        self.chunk_error: tuple[str, str, str] | None = None
+        self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
+        self.extensions: list[Extension] = [kind(self) for kind in available(world.profile, service)]
 
     # -- replies ------------------------------------------------------------------------------
 
@@ -95,18 +74,45 @@ class SmtpSession(Session):
 
     # -- input --------------------------------------------------------------------------------
 
+    def expect_line(self, limit: int, handler: Callable[[bytes, bool], None]) -> None:
+        """The next line, of at most ``limit`` octets, goes to ``handler(line, overlong)``."""
+
+        def read() -> bool:
+            line = self.next_line(limit)
+            if line is None:
+                return False
+            overlong, self.overlong = self.overlong, False
+            self.reader = None
+            handler(line, overlong)
+            return True
+
+        self.reader = read
+
+    def expect_octets(self, count: int, take: Callable[[bytes], object], done: Callable[[], None]) -> None:
+        """The next ``count`` octets go to ``take`` as they come; then ``done`` is called."""
+        left = count
+
+        def read() -> bool:
+            nonlocal left
+            part = bytes(self.buffer[:left])
+            del self.buffer[: len(part)]
+            left -= len(part)
+            take(part)
+            if left:
+                return False
+            self.reader = None
+            done()
+            return True
+
+        self.reader = read
+
     def advance(self) -> bool:
-        if self.mode == "data":
-            return self._data()
-        if self.mode == "bdat":
-            return self._chunk()
-        limit = self.settings.auth_line if self.mode == "auth" else self.settings.command_line + self.settings.extra_line
-        line = self.next_line(max(limit, self.settings.auth_line + 2))
+        if self.reader:
+            return self.reader() and self._bounded()
+        settings = self.settings
+        line = self.next_line(max(settings.command_line + settings.extra_line, settings.auth_line + 2))
         if line is None:
             return False
-        if self.mode == "auth":
-            self._response(line)
-            return True
         line = self.hook("command", line)
         overlong, self.overlong = self.overlong, False
         if overlong:
@@ -114,19 +120,31 @@ class SmtpSession(Session):
             self.say("500", "5.5.2", "line too long")
         else:
             self._command(line)
+        return self._bounded()
+
+    def _bounded(self) -> bool:
         if self.errors > self.settings.max_errors and not self.closing:
             self.put(f"421 {self.settings.host} too many errors\r\n".encode())
             self.closing = True
         return True
 
+    def known(self, name: str) -> tuple[object, Verb] | tuple[None, None]:
+        """A verb of the present phase, with whose method it is."""
+        if name in CORE:
+            wrong = name in ("HELO", "EHLO") if self.lmtp else name == "LHLO"
+            return (None, None) if wrong else (self, CORE[name])
+        for extension in self.extensions:
+            if name in extension.verbs and extension.knows(name):
+                return extension, extension.verbs[name]
+        return None, None
+
     def _command(self, line: bytes) -> None:
         word, _blank, rest = line.partition(b" ")
         self.verb = word.decode("ascii", "replace").upper()
+        owner, verb = self.known(self.verb)
         limit = self.settings.command_line - 2
-        if self.verb in ("MAIL", "RCPT", "VRFY", "EXPN"):
-            limit += self.settings.extra_line
-        elif self.verb == "AUTH":
-            limit = self.settings.auth_line
+        if verb and verb.long:
+            limit = limit + self.settings.extra_line if verb.utf8 else self.settings.auth_line
         if len(line) > limit:
             self.say("500", "5.5.2", "line too long")
             return
@@ -138,16 +156,10 @@ class SmtpSession(Session):
             if answer:
                 self.put(answer)
             return
-        handler = getattr(self, f"do_{self.verb.lower()}", None) if re.fullmatch("[A-Z]+", self.verb) else None
-        wrong = {"LHLO"} if not self.lmtp else {"HELO", "EHLO"}
-        if self.service != "odmr":
-            wrong.add("ATRN")
-            if self.service != "smtp":
-                wrong.add("ETRN")
-        elif self.verb in ("MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"):
+        if self.service == "odmr" and self.verb in ("MAIL", "RCPT", "DATA", "BDAT", "VRFY", "EXPN"):
             self.say("502", "5.5.1", "this port is for ATRN")  # RFC 2645 section 5
             return
-        if handler is None or self.verb not in STATES or self.verb in wrong:
+        if verb is None:
             self.say("500", "5.5.1", "command not recognised")
             return
         argument = rest.rstrip(b" \t")  # trailing blanks: RFC 5321 section 4.1.1
@@ -156,19 +168,18 @@ class SmtpSession(Session):
         except UnicodeDecodeError:
             self.say("501", "5.5.2", "the argument is not UTF-8")
             return
-        if not text.isascii() and self.verb not in ("MAIL", "RCPT", "VRFY", "EXPN"):
+        if not text.isascii() and not verb.utf8:
             self.say("501", "5.5.4", "the argument is not ASCII")
             return
-        if text and self.verb in _BARE:
+        if text and verb.bare:
             self.say("501", "5.5.4", f"{self.verb} takes no argument")
             return
-        if self.state not in self.hook("states", STATES[self.verb], self.verb):
-            if self.verb == "BDAT" and self.greeted != "HELO":
-                self._refuse_chunk(text)
-            else:
+        if self.state not in self.hook("states", verb.states, self.verb):
+            refuse = getattr(owner, "out_of_sequence", None)
+            if refuse is None or not refuse(self.verb, text):
                 self.say("503", "5.5.1", "bad sequence of commands")
             return
-        handler(text)
+        getattr(owner, verb.method)(text)
         for function in self.hooks.get("after", ()):
             function(self, self.verb)
 
@@ -192,89 +203,19 @@ class SmtpSession(Session):
         lines = [f"250{'-' if i + 1 < len(words) else ' '}{word}\r\n" for i, word in enumerate(words)]
         self.put("".join(lines).encode())
 
-    do_lhlo = do_ehlo
-
     def offers(self) -> list[str]:
         """The EHLO list in the present phase."""
-        found = ["PIPELINING", f"SIZE {self.settings.max_size}", "8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8",
-                 "ENHANCEDSTATUSCODES"]  # fmt: skip
-        if self.service == "odmr":
-            found.append("ATRN")
-        elif self.service == "smtp":
-            found.append("ETRN")
-        if not self.lmtp:
-            found.append("HELP")
-            if not self.tls:
-                found.append("STARTTLS")
-            if not self.user:
-                found.append("AUTH " + " ".join(sasl.MECHANISMS))
-        return found
-
-    def do_starttls(self, text: str) -> None:
-        if self.lmtp or self.greeted != "EHLO":
-            self.say("500" if self.lmtp else "503", "5.5.1", "STARTTLS is for ESMTP sessions")
-        elif text:
-            self.say("501", "5.5.4", "STARTTLS takes no argument")  # RFC 3207 section 4
-        elif self.tls:
-            self.say("503", "5.5.1", "TLS is on already")
-        else:
-            self.say("220", "2.0.0", "go ahead")
-            self.starttls = True
+        return [line for extension in self.extensions if (line := extension.offer())]
 
     def secured(self) -> None:
         super().secured()
         keep = (self.greeted, self.client, self.user, self.mail)
         self.greeted, self.client, self.user = "", "", ""  # RFC 3207 section 4.2: all is forgotten
         self.reset()
+        for extension in self.extensions:
+            extension.secured()
         for function in self.hooks.get("secured", ()):
             function(self, keep)
-
-    # -- AUTH ---------------------------------------------------------------------------------
-
-    def do_auth(self, text: str) -> None:
-        name, _blank, initial = text.partition(" ")
-        name = name.upper()
-        if self.lmtp or self.greeted != "EHLO":
-            self.say("503", "5.5.1", "EHLO first")
-        elif self.user:
-            self.say("503", "5.5.1", "authenticated already")
-        elif not name:
-            self.say("501", "5.5.4", "AUTH wants a mechanism")
-        elif name not in sasl.MECHANISMS:
-            self.say("504", "5.5.4", "no such mechanism")
-        else:
-            self.exchange = sasl.SaslExchange(name, self.world.accounts, self.settings.host)
-            self._authenticate(initial.encode() if initial else None)
-
-    def _response(self, line: bytes) -> None:
-        self.verb = "AUTH"
-        overlong, self.overlong = self.overlong, False
-        self.mode = "command"
-        if overlong or len(line) > self.settings.auth_line - 2:
-            self.say("500", "5.5.6", "the response is too long")
-        elif line == b"*":
-            self.say("501", "5.7.0", "cancelled")
-        else:
-            self._authenticate(line)
-
-    def _authenticate(self, text: bytes | None) -> None:
-        assert self.exchange is not None
-        self.mode = "command"
-        try:
-            response = None if text is None else sasl.decode(text)
-            kind, value = self.exchange.step(response)
-        except sasl.Malformed as error:
-            self.say("501", "5.5.2", str(error))
-        except sasl.Refused:
-            self.say("535", "5.7.8", "wrong credentials")
-        else:
-            if kind == "challenge":
-                assert isinstance(value, bytes)
-                self.put(b"334 " + base64.b64encode(value) + b"\r\n")
-                self.mode = "auth"
-            else:
-                self.user = str(value)
-                self.say("235", "2.7.0", "authenticated")
 
     # -- MAIL, RCPT ---------------------------------------------------------------------------
 
@@ -291,39 +232,26 @@ class SmtpSession(Session):
                 text[5:], null=True, postmaster=False, utf8=wants_utf8,
                 local_limit=self.settings.local_part, limit=self.settings.path,
             )  # fmt: skip
-            found = parameters(rest)
-            self._parameters(found)
+            mail = Transaction(sender=sender, parameters=parameters(rest))
+            self._check(mail.parameters, "mail_parameters", mail)
+            for extension in self.extensions:
+                extension.mail(mail)
         except Syntax as error:
             self.say(error.code, error.status, error.text)
             return
-        self.mail.sender = sender
+        self.mail = mail
         self.say("250", "2.1.0", "sender ok")
 
-    def _parameters(self, found: dict[str, str | None]) -> None:
-        """Raises Syntax. RFC 1870, 6152, 3030, 6531, 4954 section 5."""
+    def _check(self, found: dict[str, str | None], kind: str, *about: object) -> None:
+        """Each parameter by the extension that knows it. Raises Syntax."""
         if found and self.greeted == "HELO":
             raise Syntax("555", "5.5.4", "parameters need EHLO")
-        mail = Transaction()
+        known = {name: (extension, method) for extension in self.extensions for name, method in getattr(extension, kind).items()}
         for key, value in found.items():
-            if key == "SIZE":
-                if value is None or not re.fullmatch("[0-9]{1,20}", value):
-                    raise Syntax("501", "5.5.4", "SIZE wants up to 20 digits")
-                if int(value) > self.settings.max_size:
-                    raise Syntax("552", "5.3.4", "the message is too big")
-            elif key == "BODY":
-                if value is None or value.upper() not in ("7BIT", "8BITMIME", "BINARYMIME"):
-                    raise Syntax("501", "5.5.4", "BODY is 7BIT, 8BITMIME or BINARYMIME")
-                mail.body = value.upper()
-            elif key == "SMTPUTF8":
-                if value is not None:
-                    raise Syntax("501", "5.5.4", "SMTPUTF8 takes no value")
-                mail.utf8 = True
-            elif key == "AUTH":
-                if value is None:
-                    raise Syntax("501", "5.5.4", "AUTH wants an address or <>")
-            else:
+            if key not in known:
                 raise Syntax("555", "5.5.4", f"{key} is not known")
-        self.mail = mail
+            extension, method = known[key]
+            getattr(extension, method)(*about, value)
 
     def do_rcpt(self, text: str) -> None:
         if text[:3].upper() != "TO:":
@@ -334,8 +262,8 @@ class SmtpSession(Session):
                 text[3:], null=False, postmaster=True, utf8=self.mail.utf8,
                 local_limit=self.settings.local_part, limit=self.settings.path,
             )  # fmt: skip
-            for key in parameters(rest):
-                raise Syntax("555", "5.5.4", f"{key} is not known")
+            recipient = Recipient(to, "", parameters(rest))
+            self._check(recipient.parameters, "rcpt_parameters", self.mail, recipient)
         except Syntax as error:
             self.say(error.code, error.status, error.text)
             return
@@ -351,17 +279,18 @@ class SmtpSession(Session):
         elif len(self.mail.recipients) >= self.settings.max_recipients:
             self.say("452", "4.5.3", "too many recipients")
         else:
-            self.mail.recipients.append((to, user))
+            recipient.user = user
+            self.mail.recipients.append(recipient)
             self.say("250", "2.1.5", "recipient ok")
 
-    # -- DATA and BDAT ------------------------------------------------------------------------
+    # -- DATA ---------------------------------------------------------------------------------
 
     def do_data(self, text: str) -> None:
         if self.mail.body == "BINARYMIME" or self.mail.chunked:
             self.say("503", "5.5.1", "BDAT, not DATA, goes with this transaction")  # RFC 3030 sections 2, 3
             return
         self.say("354", "", "end with a line of one dot")
-        self.mode = "data"
+        self.reader = self._data
         self.buffer[:0] = b"\r\n"  # so that a dot in the very first line is one at the beginning of a line
 
     def _data(self) -> bool:
@@ -374,98 +303,48 @@ class SmtpSession(Session):
         at, length = min(ends)
         octets = bytes(self.buffer[: at + 2])[2:]
         del self.buffer[: at + length]
-        self.mode = "command"
+        self.reader = None
         self.verb = "DATA."
         octets = self.hook("unstuff", re.sub(rb"(?m)(^|\r\n)\.", rb"\1", b"\r\n" + octets)[2:], octets)
         bare = re.search(rb"(?<!\r)\n|\r(?!\n)", octets)
         longest = max((len(line) for line in octets.split(b"\r\n")), default=0)
         if self.memory.pop("too-big", False) or len(octets) > self.settings.max_size:
-            self._finish(None, "552", "5.3.4", "the message is too big")
+            self.finish(None, "552", "5.3.4", "the message is too big")
         elif bare:
-            self._finish(None, "554", "5.6.0", "bare CR or LF in the message")
+            self.finish(None, "554", "5.6.0", "bare CR or LF in the message")
         elif longest + 2 > self.settings.text_line:
-            self._finish(None, "554", "5.6.0", "a line is too long")
+            self.finish(None, "554", "5.6.0", "a line is too long")
         else:
-            self._finish(octets)
+            self.finish(octets)
         return True
 
-    def do_bdat(self, text: str) -> None:
-        match = re.fullmatch(r"([0-9]{1,20})( LAST)?", text, re.I)
-        if not match:
-            self.say("501", "5.5.4", "BDAT size [LAST]")
-            return
-        self.chunk, self.last_chunk = int(match[1]), bool(match[2])
-        self.chunk_error = None
-        self.mode = "bdat"
-        self.mail.chunked = True
-        if len(self.mail.chunks) + self.chunk > self.settings.max_size:
-            self.chunk_error = ("552", "5.3.4", "the message is too big")
-        elif self.mail.refused:
-            self.chunk_error = ("503", "5.5.1", "an earlier chunk was refused")
-
-    def _refuse_chunk(self, text: str) -> None:
-        """Out of sequence: its octets are taken off the stream all the same (RFC 3030 section 2)."""
-        match = re.fullmatch(r"([0-9]{1,20})( LAST)?", text, re.I)
-        if match and int(match[1]):
-            self.chunk, self.last_chunk, self.mode = int(match[1]), False, "bdat"
-            self.chunk_error = ("503", "5.5.1", "bad sequence of commands")
-        else:
-            self.say("503", "5.5.1", "bad sequence of commands")
-
-    def _chunk(self) -> bool:
-        part = self.buffer[: self.chunk]
-        del self.buffer[: len(part)]
-        self.chunk -= len(part)
-        if self.chunk_error is None:
-            self.mail.chunks += part
-        if self.chunk:
-            return False
-        self.mode = "command"
-        self.verb = "BDAT"
-        if self.chunk_error:
-            self.mail.refused = True
-            self.say(*self.chunk_error)
-            if self.last_chunk:
-                self.reset()
-        elif self.last_chunk:
-            self._finish(bytes(self.mail.chunks))
-        else:
-            self.say("250", "2.0.0", f"{len(self.mail.chunks)} octets so far")
-        return True
-
-    def _finish(self, octets: bytes | None, code: str = "250", status: str = "2.0.0", text: str = "delivered") -> None:
+    def finish(self, octets: bytes | None, code: str = "250", status: str = "2.0.0", text: str = "delivered") -> None:
         """Delivers, replies (LMTP: once per recipient, RFC 2033 section 4.2), ends the transaction."""
-        recipients, mail = self.mail.recipients, self.mail
+        mail = self.mail
         if octets is not None and len(_RECEIVED.findall(octets.partition(b"\r\n\r\n")[0])) >= self.settings.max_hops:
             octets, code, status, text = None, "554", "5.4.6", "too many hops"
         if octets is not None:
-            octets = _without_return_path(octets)
-            for to, user in recipients:
-                if user:
-                    content = self.hook("content", self.trace(mail, to) + octets, octets)
+            for extension in self.extensions:
+                extension.accepted(mail, octets)
+            octets = without_return_path(octets)
+            for recipient in mail.recipients:
+                if recipient.user:
+                    content = self.hook("content", self.trace(mail, recipient) + octets, octets)
                     if content is not None:
-                        self.world.storage.deliver(user, content)
-        for _recipient in recipients if self.lmtp else [None]:
+                        self.world.storage.deliver(recipient.user, content)
+        for _recipient in mail.recipients if self.lmtp else [None]:
             self.say(code, status, text)
         self.reset()
 
-    def trace(self, mail: Transaction, to: Path) -> bytes:
+    def trace(self, mail: Transaction, recipient: Recipient) -> bytes:
         """Return-Path and Received: RFC 5321 section 4.4; the with-types are RFC 3848's and 6531's."""
-        assert mail.sender is not None
         kind = "LMTP" if self.lmtp else "ESMTP" if self.greeted == "EHLO" else "SMTP"
         if kind != "SMTP":
             kind = ("UTF8" + kind.replace("ESMTP", "SMTP") if mail.utf8 else kind)
             kind += ("S" if self.tls else "") + ("A" if self.user else "")
-        stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
-        one = f"\r\n\tfor <{to.address}>" if len(mail.recipients) == 1 and to.domain and '"' not in to.address else ""
-        if re.search(r'[\s"()<>,;:\\]', to.local):
-            one = ""
-        text = (
-            f"Return-Path: <{mail.sender.address if not re.search(r'[^A-Za-z0-9@.!#$%&*+/=?^_{|}~-]', mail.sender.address) else ''}>\r\n"
-            f"Received: from {self.client} ([{self.peer}])\r\n"
-            f"\tby {self.settings.host} with {kind} id {secrets.token_hex(6)}{one};\r\n\t{stamp}\r\n"
+        return return_path(mail) + received(
+            mail, recipient.path, client=self.client, peer=self.peer, host=self.settings.host, kind=kind
         )
-        return text.encode("utf-8")
 
     # -- the rest -----------------------------------------------------------------------------
 
@@ -481,10 +360,12 @@ class SmtpSession(Session):
         self.closing = True
 
     def do_help(self, text: str) -> None:
-        if text and text.upper() not in STATES:
+        names = {*CORE, *(name for extension in self.extensions for name in extension.verbs)}
+        known = sorted(name for name in names if self.known(name)[1])
+        if text and text.upper() not in known:
             self.say("504", "5.5.4", "no help on that")
         else:
-            self.say("214", "2.0.0", "commands: " + " ".join(sorted(STATES)))
+            self.say("214", "2.0.0", "commands: " + " ".join(known))
 
     def do_vrfy(self, text: str) -> None:
         if not text:
@@ -505,29 +386,3 @@ class SmtpSession(Session):
             self.say("550", "5.1.1", "no such list")
         else:
             self.say("501", "5.5.4", "EXPN wants a name")
-
-    def do_etrn(self, text: str) -> None:
-        """RFC 1985 section 5. Mail is delivered at once, so no queue ever holds any."""
-        name = text[1:] if text[:1] in ("@", "#") else text
-        if not name or (text[:1] != "#" and not domain_ok(name)) or " " in name:
-            self.say("501", "5.5.4", "ETRN [@|#]node")
-        elif text[:1] == "#" or name.lower().endswith(self.settings.domain):
-            self.say("251", "2.0.0", "no messages are waiting for that node")
-        else:
-            self.say("459", "5.7.1", "that node is not allowed")
-
-    def do_atrn(self, text: str) -> None:
-        """RFC 2645 section 5.2. Nothing is queued here for a client to fetch, so the roles never turn."""
-        if not self.user:
-            self.say("530", "5.7.0", "authentication required")
-            return
-        domains = text.split(",") if text else []
-        if any(not domain_ok(one) or one.startswith("[") for one in domains):
-            self.say("501", "5.5.4", "ATRN [domain{,domain}]")
-        elif any(one.lower() != self.settings.domain for one in domains):
-            self.say("450", "4.7.0", "not your domain")
-        else:
-            self.say("453", "4.0.0", "you have no mail")
-
-    def do_turn(self, text: str) -> None:
-        self.say("502", "5.5.1", "not here")  # RFC 5321 appendix F.1
