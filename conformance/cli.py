@@ -92,83 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import pytest
+    from conformance.run import run
 
-    from conformance import plugin
-    from conformance.report.compare import compare, read_results
-    from conformance.report.record import RecordError
-    from conformance.scenario.loader import corpus_root, load
-    from conformance.scenario.select import SelectionError, select
-    from conformance.target import Target, TargetError
-
-    root = Path(options.scenarios) if options.scenarios else corpus_root()
-    if options.connections is not None and options.connections < 1:
-        raise UsageError("--connections is a number above 0")
-    try:
-        corpus = load(root)
-        if not select(corpus.scenarios, options.select):
-            raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'} (mail-conformance list)")
-        for name in options.target:
-            Target.parse(name)
-        baseline = read_results(Path(options.baseline)) if options.baseline else None
-        if options.waivers:
-            _check_waivers(Path(options.waivers))
-    except (SelectionError, TargetError, RecordError) as error:
-        raise UsageError(str(error)) from None
-    arguments = ["-q", "--no-header", "-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "-c", _ini(),
-                 "--rootdir", str(root.parent), "--continue-on-collection-errors", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
-    for key in ("target", "select"):
-        for value in getattr(options, key):
-            arguments.append(f"--conformance-{key}={value}")
-    for key in ("level", "report", "baseline", "waivers", "connections", "scenarios"):
-        if getattr(options, key) is not None:
-            arguments.append(f"--conformance-{key}={getattr(options, key)}")
-    arguments += [f"--conformance-{key}" for key in ("safe", "slow", "destructive") if getattr(options, key)]
-    if options.workers not in ("0", ""):
-        arguments += ["-n", options.workers]
-    keeper = _Keeper()
-    known = [] if _registered() else [plugin]
-    code = pytest.main([*arguments, str(root)], plugins=[keeper, *known])
-    status = plugin.status(keeper.config) if keeper.config else None
-    trouble = keeper.config.stash.get(plugin.ERROR, "") if keeper.config else ""
-    if trouble:
-        raise UsageError(trouble)
-    if status is None:
-        return 130 if code == pytest.ExitCode.INTERRUPTED else 2
-    if code == pytest.ExitCode.INTERRUPTED:
-        return 130
-    if baseline is not None and keeper.config:
-        lines, worse = compare(baseline, keeper.config.stash[plugin._KEY].records[0].data())
-        print("\n".join(lines) or "nothing changed against the baseline")
-        return int(worse)
-    return status
-
-
-def _check_waivers(path: Path) -> None:
-    from conformance.report.record import Record, apply_waivers
-
-    apply_waivers(Record({}, ""), path)
-
-
-class _Keeper:
-    """Keeps hold of the run's configuration, from which the status is read."""
-
-    config = None
-
-    def pytest_configure(self, config) -> None:  # type: ignore[no-untyped-def]
-        if not hasattr(config, "workerinput"):
-            self.config = config
-
-
-def _ini() -> str:
-    """An empty configuration, so that a project's own pytest settings do not reach into ``run``."""
-    return str(Path(__file__).with_name("run.ini"))
-
-
-def _registered() -> bool:
-    from importlib.metadata import entry_points
-
-    return any(point.value == "conformance.plugin" for point in entry_points(group="pytest11"))
+    return run(options)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -8,21 +8,24 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.engine import Engine, EngineError
 from conformance.gather import gather, nothing_played
-from conformance.report.record import Record, RecordError, Result, exit_status, result_of
+from conformance.report.record import Record, RecordError, Result, result_of
 from conformance.report.terminal import summary_lines
 from conformance.report.write import explain
 from conformance.scenario.errors import ScenarioErrors
 from conformance.scenario.loader import corpus_root, load
 from conformance.scenario.model import Corpus, Scenario
 from conformance.scenario.select import SelectionError, select
+
+if TYPE_CHECKING:
+    from conformance.server.process import ServerProcess
 
 _ASIDE = ("openings.yaml", "seeds.yaml")
 _KEY = pytest.StashKey["State"]()
@@ -58,9 +61,11 @@ class State:
         self._chosen: dict[Path, list[Scenario]] | None = None
         self.engine: Engine | None = None
         self.server: Engine | None = None
+        self.started: ServerProcess | None = None  # the bundled server, where ``run`` has started it already
         self.gathered: dict[tuple[int, str], dict[str, Any]] = {}
         self.records: list[Record] = []
         self.interrupted = False
+        self.markers: set[str] = set()
         self.folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
@@ -83,7 +88,8 @@ class State:
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
         if self.engine is None:
             inputs = getattr(self.config, "workerinput", {})
-            self.engine = Engine(self.corpus, options_of(self.config), shared=inputs.get("conformance"))
+            self.engine = Engine(self.corpus, options_of(self.config), inputs.get("conformance"), self.started)
+            self.started = None
             self.engine.start(scenarios)
         return self.engine
 
@@ -136,12 +142,16 @@ class ScenarioItem(pytest.Item):
         self.scenario = scenario
         self.number = number
         self.result: Result | None = None
+        self.payload = ""
         words = {scenario.service, scenario.family, scenario.command, scenario.extension, *scenario.effects}
         words |= {scenario.id.split("/")[0], scenario.level.split()[0]}
+        known = self.config.stash[_KEY].markers
         for word in words:
             if word:
                 marker = word.lower().replace("-", "_").replace(" ", "_").replace("=", "_")
-                self.config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
+                if marker not in known:
+                    known.add(marker)
+                    self.config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
                 self.add_marker(marker)
 
     def setup(self) -> None:
@@ -156,7 +166,15 @@ class ScenarioItem(pytest.Item):
         ambient = [[one.check, one.reason, one.evidence, self.scenario.id] for one in outcome.ambient]
         payload = {"number": self.number, "result": self.result, "ambient": ambient,
                    "target": engine.about(self.number)}  # fmt: skip
-        self.user_properties.append(("conformance", json.dumps(payload)))
+        if _shard(self.config) is None:
+            state.gathered[self.number, self.scenario.id] = payload
+        else:
+            self.payload = json.dumps(payload)  # goes to the controller with the report
+        first = self.scenario.requirements[0]
+        self.user_properties += [
+            ("requirement", " ".join(one.id for one in self.scenario.requirements)), ("level", first.level),
+            ("rfc", f"{first.document} section {first.section}"), ("verdict", self.result["verdict"]),
+        ]  # fmt: skip
         if waived:
             pytest.xfail(self.result["reason"])
         if outcome.verdict == "not-applicable":
@@ -203,12 +221,19 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
     items.sort(key=lambda item: isinstance(item, ScenarioItem) and bool(item.scenario.ambient))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "setup" and isinstance(item, ScenarioItem) and item.payload:
+        report.conformance = item.payload  # type: ignore[attr-defined]
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "setup" and _CURRENT:
-        for name, value in report.user_properties:
-            if name == "conformance":
-                payload = json.loads(str(value))
-                _CURRENT[-1].gathered[payload["number"], payload["result"]["id"]] = payload
+    told = getattr(report, "conformance", "")
+    if told and _CURRENT and not hasattr(_CURRENT[-1].config, "workerinput"):
+        payload = json.loads(told)
+        _CURRENT[-1].gathered[payload["number"], payload["result"]["id"]] = payload
 
 
 _CURRENT: list[State] = []
@@ -232,6 +257,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.engine.stop()
     if state.server:
         state.server.stop()
+    if state.started:
+        state.started.stop()
     if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
         return
     try:
@@ -256,7 +283,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(config.stash[ERROR], red=True)
 
 
-def status(config: pytest.Config) -> int | None:
-    """``run``'s exit status; None if nothing was played."""
+def records(config: pytest.Config) -> list[Record]:
+    """What was played, once the session is over."""
+    return config.stash[_KEY].records
+
+
+def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None) -> None:
+    """What ``mail-conformance run`` has at hand already."""
     state = config.stash[_KEY]
-    return exit_status(state.records, config.getoption("conformance_level")) if state.records else None
+    state._corpus, state.started = corpus, server

@@ -83,7 +83,7 @@ def apply_ambient(record: Record, scenarios: Mapping[str, Scenario]) -> None:
             result["received"] = evidence
 
 
-def apply_waivers(record: Record, path: Path, today: datetime.date | None = None) -> None:
+def read_waivers(path: Path) -> list[dict[str, Any]]:
     """``[[waiver]]`` with id (glob), reason, and perhaps expires, bug, match. Raises RecordError."""
     try:
         data = tomllib.loads(path.read_text("utf-8"))
@@ -91,7 +91,6 @@ def apply_waivers(record: Record, path: Path, today: datetime.date | None = None
         raise RecordError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not TOML: {error}") from None
-    day = today or datetime.date.today()
     waivers = data.get("waiver", [])
     if not isinstance(waivers, list) or not all(isinstance(one, dict) for one in waivers) or set(data) - {"waiver"}:
         raise RecordError(f"{path}: only [[waiver]] tables belong here")
@@ -105,9 +104,17 @@ def apply_waivers(record: Record, path: Path, today: datetime.date | None = None
                 raise RecordError(f"{path}: waiver {number}: {key} is a text")
         expires = waiver.get("expires")
         if isinstance(expires, datetime.datetime):
-            expires = expires.date()
-        if expires is not None and not isinstance(expires, datetime.date):
+            waiver["expires"] = expires.date()
+        elif expires is not None and not isinstance(expires, datetime.date):
             raise RecordError(f"{path}: waiver {number}: expires is a date like 2027-01-31")
+    return waivers
+
+
+def apply_waivers(record: Record, path: Path, today: datetime.date | None = None) -> None:
+    """Excuses what the file at ``path`` lists. Raises RecordError."""
+    day = today or datetime.date.today()
+    for waiver in read_waivers(path):
+        expires = waiver.get("expires")
         _apply(record, waiver, expired=expires is not None and expires < day)
 
 

@@ -85,6 +85,7 @@ def infer(
         if isinstance(step, Send):
             names |= set().union(*(p.template.names for p in step.payloads))
     played = list(flat(steps))
+    earlier = {id(step) for step in before}
     reads_mail = any(isinstance(step, Fetch) for step in played)
     tls = "STARTTLS" if kind != "pop3" else "STLS"
     accounts = 1 if mailbox else 0
@@ -92,11 +93,11 @@ def infer(
     waited = 0.0
     data = opening.name.endswith("data")
     for step in before + played:
-        if isinstance(step, Tls) and step not in before and phase == "plain" and f"not {tls}" not in needs:
+        if isinstance(step, Tls) and id(step) not in earlier and phase == "plain" and f"not {tls}" not in needs:
             needs.append(f"plain: {tls}")
         elif isinstance(step, Auth):
             names |= {"user", "password"}
-            if not step.unlisted and step.verb == "AUTH" and step not in before:
+            if not step.unlisted and step.verb == "AUTH" and id(step) not in earlier:
                 listed = "AUTH" if kind != "pop3" else "SASL"
                 needs.append(listed if step.mechanism == "any" else f"{listed} {step.mechanism.upper()}")
         elif isinstance(step, Simple):

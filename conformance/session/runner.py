@@ -18,6 +18,7 @@ from conformance.session.connection import Connection, TransportError
 from conformance.session.play import Play
 from conformance.session.post import PostOffice
 from conformance.session.probe import probe_service
+from conformance.session.queue import Queue, seconds
 from conformance.session.transcript import Redactor
 from conformance.target import Target
 from conformance.verdict.model import Outcome
@@ -141,18 +142,37 @@ class Runner:
         return ""
 
     async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
-        """Plays all of them, up to ``connections`` at a time; each outcome is told once."""
-        gate = asyncio.Semaphore(self.connections)
+        """Plays all of them, up to ``connections`` at a time; each outcome is told once.
 
-        async def one(scenario: Scenario) -> None:
-            outcome = self.applies(scenario) or await self._guarded(scenario, gate)
-            on_outcome(scenario, outcome)
+        The long ones first, so that they do not make a tail; of these the ones that need a mailbox to themselves, of
+        which there are few, before all others.
+        """
+        played = []
+        for scenario in scenarios:
+            outcome = self.applies(scenario)
+            if outcome:
+                on_outcome(scenario, outcome)
+            else:
+                played.append(scenario)
+        played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
+        queue = Queue(self.pool, played)
 
-        # The slow ones first, so that they do not make a tail.
-        order = sorted(scenarios, key=lambda s: ("slow" not in s.effects, bool(s.ambient)))
+        async def lane() -> None:
+            while not queue.empty:
+                found = queue.next()
+                if found is None:
+                    await queue.changed()
+                    continue
+                scenario, accounts = found
+                try:
+                    outcome = await self._guarded(scenario, accounts)
+                finally:
+                    queue.done(scenario, accounts)
+                on_outcome(scenario, outcome)
+
         async with asyncio.TaskGroup() as group:
-            for scenario in order:
-                group.create_task(one(scenario))
+            for _number in range(min(self.connections, len(played))):
+                group.create_task(lane())
 
     def applies(self, scenario: Scenario) -> Outcome | None:
         """An outcome without a play: not applicable, or the service was never reached."""
@@ -171,14 +191,13 @@ class Runner:
     destructive = False
     slow = False
 
-    async def _guarded(self, scenario: Scenario, gate: asyncio.Semaphore) -> Outcome:
-        async with self.pool.borrow(scenario) as accounts, gate:
-            try:
-                return await self._play(scenario, accounts)
-            except TransportError as error:
-                return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
-            except (ExpressionError, ValueError, IndexError) as error:
-                return Outcome("inconclusive", f"the scenario cannot be played: {error}")
+    async def _guarded(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
+        try:
+            return await self._play(scenario, accounts)
+        except TransportError as error:
+            return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
+        except (ExpressionError, ValueError, IndexError) as error:
+            return Outcome("inconclusive", f"the scenario cannot be played: {error}")
 
     async def _play(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
         start = time.monotonic()
