@@ -156,6 +156,17 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if not options.select:
+        import gc
+
+        from conformance.scenario.outline import outline
+        from conformance.scenario.source import corpus_root
+
+        gc.disable()  # this process ends at once
+        entries = outline(corpus_root())
+        if entries:
+            print("\n".join(f"{name}  [{level}] {title}" for name, level, title in entries))
+            return 0
     from conformance.scenario.loader import load
     from conformance.scenario.select import SelectionError, select
 
@@ -163,8 +174,10 @@ def _list(options: argparse.Namespace) -> int:
         found = select(load().scenarios, options.select)
     except SelectionError as error:
         raise UsageError(str(error)) from None
+    if not found:
+        raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'}")
     print("\n".join(f"{one.id}  [{one.level}] {one.title}" for one in found))
-    return 0 if found else 2
+    return 0
 
 
 def _show(options: argparse.Namespace) -> int:

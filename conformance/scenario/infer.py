@@ -49,6 +49,18 @@ def flat(steps: tuple[Step, ...]) -> Iterator[Step]:
                 yield from flat(branch)
 
 
+def _opened(opening: Opening, openings: Mapping[tuple[str, str], Opening]) -> tuple[Step, ...]:
+    """Every step of an opening and of those before it."""
+    found = _OPENED.get(id(opening))
+    if found is None or found[0] is not opening:
+        steps = tuple(step for one in chain(opening, openings) for step in flat(one.steps))
+        found = _OPENED[id(opening)] = (opening, steps)
+    return found[1]
+
+
+_OPENED: dict[int, tuple[Opening, tuple[Step, ...]]] = {}
+
+
 def captures(steps: tuple[Step, ...]) -> set[str]:
     """Names that have a value after these steps."""
     found: set[str] = set()
@@ -80,7 +92,7 @@ def infer(
         if isinstance(step, Open):
             other = openings.get((family(step.service) if step.service else kind, step.opening))
             begun += [other] if other else []
-    before = [step for first in begun for one in chain(first, openings) for step in flat(one.steps)]
+    before = [step for first in begun for step in _opened(first, openings)]
     for step in before:
         if isinstance(step, Send):
             names |= set().union(*(p.template.names for p in step.payloads))
