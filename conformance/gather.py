@@ -14,22 +14,20 @@ from conformance.scenario.model import Corpus
 if TYPE_CHECKING:
     from conformance.engine import Engine
 
-_STARTED = time.time()  # the plugin imports this module when pytest begins
-
 
 def gather(
-    corpus: Corpus, gathered: dict[tuple[int, str], dict[str, Any]], options: dict[str, Any], *, interrupted: bool
+    corpus: Corpus, gathered: dict[tuple[int, str], dict[str, Any]], options: dict[str, Any], began: float, *, interrupted: bool
 ) -> list[Record]:
     """One record per target. Writes the reports if a folder was named. Raises RecordError, OSError."""
     scenarios = {one.id: one for one in corpus.scenarios}
     records: dict[int, Record] = {}
-    started = datetime.datetime.fromtimestamp(_STARTED, datetime.UTC).isoformat(timespec="seconds")
+    started = datetime.datetime.fromtimestamp(began, datetime.UTC).isoformat(timespec="seconds")
     for (number, _name), payload in sorted(gathered.items()):
         record = records.setdefault(number, Record(payload["target"], started, suite=suite_of(corpus)))
         record.results.append(payload["result"])
         record.ambient += [tuple(one) for one in payload["ambient"]]
     for record in records.values():
-        record.duration = time.time() - _STARTED
+        record.duration = time.time() - began
         record.interrupted = interrupted
         apply_ambient(record, scenarios)
         if options["waivers"]:
@@ -40,11 +38,11 @@ def gather(
     return found
 
 
-def nothing_played(corpus: Corpus, engine: Engine, options: dict[str, Any]) -> list[Record]:
+def nothing_played(corpus: Corpus, engine: Engine, options: dict[str, Any], began: float) -> list[Record]:
     """A record without results for each target. Writes the reports if a folder was named. Raises OSError."""
-    started = datetime.datetime.fromtimestamp(_STARTED, datetime.UTC).isoformat(timespec="seconds")
+    started = datetime.datetime.fromtimestamp(began, datetime.UTC).isoformat(timespec="seconds")
     found = [
-        Record(engine.about(number), started, time.time() - _STARTED, suite=suite_of(corpus), interrupted=True)
+        Record(engine.about(number), started, time.time() - began, suite=suite_of(corpus), interrupted=True)
         for number in range(len(engine.runners))
     ]
     if options["report"]:

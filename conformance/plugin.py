@@ -5,26 +5,23 @@ Scenarios are played overlapped by a background thread (conformance.engine); an 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import tempfile
+import threading
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.engine import Engine, EngineError
-from conformance.gather import gather, nothing_played
-from conformance.report.record import Record, RecordError, Result, result_of
-from conformance.report.terminal import summary_lines
-from conformance.report.write import explain
-from conformance.scenario.errors import ScenarioErrors
-from conformance.scenario.loader import corpus_root, load
-from conformance.scenario.model import Corpus, Scenario
-from conformance.scenario.select import SelectionError, select
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # at run time late, where they are needed: a project that merely has us installed pays nothing
+    from conformance.engine import Engine
+    from conformance.report.record import Record, Result
+    from conformance.scenario.model import Corpus, Scenario
     from conformance.server.process import ServerProcess
 
 _ASIDE = ("openings.yaml", "seeds.yaml")
@@ -55,8 +52,8 @@ class State:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        other = config.getoption("conformance_scenarios")
-        self.root = (Path(other) if other else corpus_root()).resolve()
+        self.began = time.time()
+        self._root: Path | None = None
         self._corpus: Corpus | None = None
         self._chosen: dict[Path, list[Scenario]] | None = None
         self.engine: Engine | None = None
@@ -65,12 +62,23 @@ class State:
         self.gathered: dict[tuple[int, str], dict[str, Any]] = {}
         self.records: list[Record] = []
         self.interrupted = False
-        self.markers: set[str] = set()
+        self.markers: set[str] | None = set()  # known ones; None: nobody asks for any
         self.folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def root(self) -> Path:
+        if self._root is None:
+            from conformance.scenario.source import corpus_root
+
+            other = self.config.getoption("conformance_scenarios")
+            self._root = (Path(other) if other else corpus_root()).resolve()
+        return self._root
 
     @property
     def corpus(self) -> Corpus:
         if self._corpus is None:
+            from conformance.scenario.loader import load
+
             self._corpus = load(self.root)
         return self._corpus
 
@@ -78,6 +86,8 @@ class State:
     def chosen(self) -> dict[Path, list[Scenario]]:
         """File → the selected scenarios in it."""
         if self._chosen is None:
+            from conformance.scenario.select import select
+
             self._chosen = {}
             resolved: dict[Path, Path] = {}
             for one in select(self.corpus.scenarios, self.config.getoption("conformance_select")):
@@ -87,6 +97,8 @@ class State:
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
         if self.engine is None:
+            from conformance.engine import Engine
+
             inputs = getattr(self.config, "workerinput", {})
             self.engine = Engine(self.corpus, options_of(self.config), inputs.get("conformance"), self.started)
             self.started = None
@@ -120,6 +132,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
+        from conformance.scenario.errors import ScenarioErrors
+        from conformance.scenario.select import SelectionError
+
         state = self.config.stash[_KEY]
         try:
             chosen = state.chosen.get(self.path.resolve(), [])
@@ -146,6 +161,8 @@ class ScenarioItem(pytest.Item):
         words = {scenario.service, scenario.family, scenario.command, scenario.extension, *scenario.effects}
         words |= {scenario.id.split("/")[0], scenario.level.split()[0]}
         known = self.config.stash[_KEY].markers
+        if known is None:
+            return
         for word in words:
             if word:
                 marker = word.lower().replace("-", "_").replace(" ", "_").replace("=", "_")
@@ -155,6 +172,10 @@ class ScenarioItem(pytest.Item):
                 self.add_marker(marker)
 
     def setup(self) -> None:
+        from conformance.engine import EngineError
+        from conformance.report.record import result_of
+        from conformance.report.text import explain
+
         state = self.config.stash[_KEY]
         try:
             engine = state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
@@ -189,6 +210,8 @@ class ScenarioItem(pytest.Item):
         return [one for one in mine if shard is None or _shard_of(one, shard[1]) == _shard_of(self, shard[1])]
 
     def runtest(self) -> None:
+        from conformance.report.text import explain
+
         assert self.result is not None
         verdict = self.result["verdict"]
         strict = self.config.getoption("conformance_level") == "should"
@@ -261,12 +284,30 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.started.stop()
     if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
         return
+    from conformance.gather import gather, nothing_played
+    from conformance.report.record import RecordError
+
+    options = options_of(session.config)
     try:
-        state.records = gather(state.corpus, state.gathered, options_of(session.config), interrupted=state.interrupted)
-        if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too
-            state.records = nothing_played(state.corpus, state.engine, options_of(session.config))
+        with _in_peace():
+            state.records = gather(state.corpus, state.gathered, options, state.began, interrupted=state.interrupted)
+            if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too
+                state.records = nothing_played(state.corpus, state.engine, options, state.began)
     except (RecordError, OSError) as error:
         state.config.stash[ERROR] = str(error)
+
+
+@contextlib.contextmanager
+def _in_peace() -> Iterator[None]:
+    """A second interrupt does not cost the reports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 ERROR = pytest.StashKey[str]()
@@ -275,6 +316,8 @@ ERROR = pytest.StashKey[str]()
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     state = config.stash[_KEY]
     level = config.getoption("conformance_level")
+    from conformance.report.terminal import summary_lines
+
     for record in state.records:
         terminalreporter.section(f"conformance of {record.target.get('name', '')}")
         for line in summary_lines(record, level):
@@ -291,4 +334,4 @@ def records(config: pytest.Config) -> list[Record]:
 def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None) -> None:
     """What ``mail-conformance run`` has at hand already."""
     state = config.stash[_KEY]
-    state._corpus, state.started = corpus, server
+    state._corpus, state.started, state.markers = corpus, server, None

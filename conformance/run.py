@@ -106,10 +106,11 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
         import pytest
 
         from conformance import plugin
+        from conformance.report.progress import Progress
 
         gc.freeze()  # the corpus stays; looking through it again and again for garbage costs seconds
-        gc.set_threshold(50_000, 20, 50)
-        arguments = ["-q", "--capture=sys", "-o", "console_output_style=count", "--no-header", "--tb=short", "--continue-on-collection-errors", "-o", "addopts=",
+        gc.set_threshold(100_000, 20, 100)
+        arguments = ["-q", "-s", "--no-header", "--tb=short", "--continue-on-collection-errors", "-o", "addopts=",
                      "-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(root.resolve().parent),
                      "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "conformance.plugin"]  # fmt: skip
         for name in _UNUSED:
@@ -122,7 +123,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
         arguments += [f"--conformance-{key}" for key in ("safe", "slow", "destructive") if getattr(options, key)]
         if workers:
             arguments += ["-p", "xdist", "-n", workers]
-        code = pytest.main([*arguments, str(root)], plugins=[keeper])
+        code = pytest.main([*arguments, str(root)], plugins=[keeper, Progress()])
         if keeper.config is None:
             return int(code), [], ""
         return int(code), plugin.records(keeper.config), keeper.config.stash.get(plugin.ERROR, "")

@@ -59,7 +59,7 @@ def result_of(scenario: Scenario, outcome: Outcome) -> Result:
         "requirements": [one.id for one in scenario.requirements], "level": first.level,
         "verdict": outcome.verdict, "reason": outcome.reason, "expected": outcome.expected,
         "received": outcome.received, "duration": round(outcome.duration, 4),
-        "transcript": [list(entry) for entry in outcome.transcript], "mark": outcome.mark, "line": outcome.line,
+        "transcript": outcome.transcript, "mark": outcome.mark, "line": outcome.line,
         "notes": list(outcome.notes), "section": first.section, "document": first.document, "statement": first.text,
         "grade": first.grade,
     }  # fmt: skip

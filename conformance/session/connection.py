@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import socket
 import ssl
 import struct
@@ -14,8 +13,17 @@ from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
-_FINAL = re.compile(rb"(?:\A|\n)(\.\r?\n)")  # the line of one dot that ends a POP3 reply
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
+
+
+def _final(buffer: bytearray, whole: int) -> tuple[int, int]:
+    """Where the line of one dot that ends a POP3 reply begins and ends; (whole, whole) if it is not there."""
+    found = (whole, whole)
+    for end in (b".\n", b".\r\n"):
+        at = 0 if buffer.startswith(end) else buffer.find(b"\n" + end, 0, found[0]) + 1
+        if at or buffer.startswith(end):
+            found = (at, at + len(end))
+    return found
 
 
 class TransportError(Exception):
@@ -195,9 +203,9 @@ class Connection:
     async def _block(self, reply: Reply, start: float, last: float, timeout: float) -> None:
         """The lines up to the one with a dot, as many at a time as have come."""
         raw = bytearray()
-        final = None
+        end = dot = 0
         deadline = min(last, time.monotonic() + timeout)
-        while final is None:
+        while end == dot:
             whole = self.buffer.rfind(b"\n") + 1
             if not whole:
                 if len(self.buffer) >= MAX_LINE:
@@ -208,8 +216,7 @@ class Connection:
                 if not await self._more(deadline):
                     raise TransportError("timeout", "nothing more came", bytes(self.buffer))
                 continue
-            final = _FINAL.search(self.buffer, 0, whole)
-            end, dot = (whole, whole) if final is None else (final.start(1), final.end())
+            end, dot = _final(self.buffer, whole)
             raw += self.buffer[:end]
             reply.octets += self.buffer[end:dot]
             del self.buffer[:dot]
