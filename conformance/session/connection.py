@@ -13,6 +13,7 @@ from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
+_PIECE = 1024 * 1024  # octets written at once
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
 
 
@@ -248,6 +249,20 @@ class Connection:
         data = self._outgoing.read()
         if data and self._transport and not self._transport.is_closing():
             self._transport.write(data)
+
+    async def send(self, octets: bytes, timeout: float) -> None:
+        """Writes; what is large leaves piece by piece, as the target takes it, so that it is not held twice."""
+        if len(octets) > _PIECE:
+            view = memoryview(octets)
+            while view and not self.lost and not self.eof:
+                self.write(bytes(view[:_PIECE]))
+                view = view[_PIECE:]
+                await self.drained(timeout)
+                if self._transport and self._transport.get_write_buffer_size() > _PIECE:
+                    break  # it does not read on: its reply, or the want of one, tells
+            octets = bytes(view)
+        self.write(octets)
+        await self.drained(timeout)
 
     async def drained(self, timeout: float) -> None:
         """Waits until most of what was written has left; gives up silently: the reply tells."""
