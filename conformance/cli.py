@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from conformance import __version__
@@ -104,25 +104,38 @@ def _serve(options: argparse.Namespace) -> int:
     from conformance.server.app import ReferenceServer, UnknownFault
 
     ports = {service: getattr(options, service) for service in SERVICES}
+    for service, port in ports.items():
+        if not 0 <= port <= 65535:
+            raise UsageError(f"--{service} {port}: a port is a number from 0 (any) to 65535")
+    if options.accounts < 1:
+        raise UsageError("--accounts is a number above 0")
     maildir = Path(options.maildir) if options.maildir else None
     try:
         server = ReferenceServer(
             faults=options.fault, maildir=maildir, ports=ports, accounts=options.accounts, host=options.host
         )
+        if maildir is not None:
+            maildir.mkdir(parents=True, exist_ok=True)
     except UnknownFault as error:
         raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"--maildir {maildir}: {error.strerror}") from None
 
     async def serve() -> None:
         try:
             await server.start()
         except OSError as error:
             raise UsageError(f"a port cannot be had: {error.strerror or error}") from None
-        if options.write_target:
-            server.write_target(Path(options.write_target))
-        print("ready", flush=True)
         ended = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, ended.set)
+        if options.write_target:
+            try:
+                server.write_target(Path(options.write_target))
+            except OSError as error:
+                await server.stop()
+                raise UsageError(f"--write-target {options.write_target}: {error.strerror}") from None
+        print("ready", flush=True)
         await ended.wait()
         await server.stop()
 
@@ -145,6 +158,10 @@ def _probe(options: argparse.Namespace) -> int:
     services = {name: one for target in targets for name, one in target.services.items()}
     runner = Runner(replace(targets[0], services=services), load(), safe=True)
     asyncio.run(runner.probe([]))
+    for why in runner.trouble.values():
+        print(f"mail-conformance: {why}", file=sys.stderr)
+    if len(runner.trouble) == len(services):
+        return 3
     print(f'name = "{targets[0].host}"\nhost = "{targets[0].host}"\n\n[services]')
     for name, service in services.items():
         print(f"# {runner.trouble[name]}" if name in runner.trouble else f"{name} = {service.port}")
@@ -192,17 +209,47 @@ def _show(options: argparse.Namespace) -> int:
             print(f"needs: {', '.join(one.needs) or '-'}\neffects: {', '.join(sorted(one.effects)) or '-'}\n")
             print(one.source.rstrip())
             return 0
+    raise UsageError(f"there is no scenario {options.id!r}{_near(options.id, [one.id for one in corpus.scenarios])}")
+
+
+def _near(name: str, names: Iterable[str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(options.id, [one.id for one in corpus.scenarios], 3)
-    raise UsageError(f"there is no scenario {options.id!r}" + (f" (near: {', '.join(near)})" if near else ""))
+    near = difflib.get_close_matches(name, list(names), 3)
+    return f" (near: {', '.join(near)})" if near else ""
 
 
 def _lint(options: argparse.Namespace) -> int:
     from conformance.scenario.loader import load
 
-    corpus = load(Path(options.path) if options.path else None)
+    path = Path(options.path) if options.path else None
+    if path is not None and path.is_file():
+        if path.suffix != ".yaml":
+            raise UsageError(f"{path}: no scenario file: these end in .yaml")
+        return _lint_file(path)
+    corpus = load(path)
     print(f"{len(corpus.scenarios)} scenarios, {len(corpus.requirements)} requirements: no mistakes")
+    return 0
+
+
+def _lint_file(path: Path) -> int:
+    """One file, read with all that stands beside it."""
+    from conformance.scenario.errors import ScenarioErrors
+    from conformance.scenario.loader import load
+
+    whole = path.resolve()
+    parents = list(whole.parents)
+    root = next((one for one in parents if (one / "openings.yaml").is_file() or (one / "requirements").is_dir()), None)
+    root = root or parents[min(1, len(parents) - 1)]  # DIR/service/command.yaml
+    try:
+        count = sum(1 for one in load(root).scenarios if one.path.resolve() == whole)
+    except ScenarioErrors as found:
+        mine = [error for error in found.errors if error.path.resolve() == whole]
+        if mine:
+            raise ScenarioErrors(mine) from None
+        print(f"{path}: no mistakes here, but elsewhere in {root} (mail-conformance lint {root})")
+        return 0
+    print(f"{path}: {count} scenarios: no mistakes")
     return 0
 
 
@@ -234,6 +281,13 @@ def _prove(options: argparse.Namespace) -> int:
         chosen = select(corpus.scenarios, options.select)
     except SelectionError as error:
         raise UsageError(str(error)) from None
+    if not chosen:
+        raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'} (mail-conformance list)")
+    from conformance.server.faults import FAULTS
+
+    for name in options.fault:
+        if name not in FAULTS:
+            raise UsageError(f"there is no fault {name!r}{_near(name, FAULTS)} (mail-conformance faults lists them)")
     return asyncio.run(prove(corpus, chosen, options.fault, print))
 
 

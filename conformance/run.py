@@ -110,7 +110,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
 
         gc.freeze()  # the corpus stays; looking through it again and again for garbage costs seconds
         gc.set_threshold(100_000, 20, 100)
-        arguments = ["-q", "-s", "--no-header", "--tb=short", "--continue-on-collection-errors", "-o", "addopts=",
+        arguments = ["-q", "-s", "-rN", "--no-header", "--tb=short", "--continue-on-collection-errors", "-o", "addopts=",
                      "-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(root.resolve().parent),
                      "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "conformance.plugin"]  # fmt: skip
         for name in _UNUSED:

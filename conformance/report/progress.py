@@ -33,6 +33,8 @@ class Progress:
             return ("passed" if report.when == "call" else "", "", "")
         if report.skipped:
             return ("xfailed" if hasattr(report, "wasxfail") else "skipped", "", "")
+        if report.when == "setup" and "\ndialogue:\n" not in report.longreprtext:
+            return ("inconclusive", "", "")  # never played: the summary says it once for all
         return ("error" if report.when == "setup" else "failed", "", "")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:

@@ -88,7 +88,7 @@ def read_waivers(path: Path) -> list[dict[str, Any]]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}") from None
+        raise RecordError(f"{path}: {error.strerror} (name a file of [[waiver]] tables)") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not TOML: {error}") from None
     waivers = data.get("waiver", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -79,7 +80,9 @@ class Connection:
         except TimeoutError:
             raise TransportError("connect", f"no connection to {host}:{port} within {timeout:g} s") from None
         except OSError as error:
-            raise TransportError("connect", f"no connection to {host}:{port}: {error.strerror or error}") from None
+            known = error.errno is not None and not isinstance(error, socket.gaierror)
+            why = os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
+            raise TransportError("connect", f"no connection to {host}:{port}: {why}") from None
         sock = self._sock()
         if sock is not None:
             with contextlib.suppress(OSError):
