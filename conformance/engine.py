@@ -114,6 +114,11 @@ class Engine:
             except TimeoutError:
                 continue
 
+    def finished(self, number: int, scenario: Scenario) -> Outcome | None:
+        """The outcome if there is one by now."""
+        future = self.futures.get((number, scenario.id))
+        return future.result() if future is not None and future.done() else None
+
     def about(self, number: int) -> dict[str, Any]:
         """``target`` of results.json."""
         runner = self.runners[number]

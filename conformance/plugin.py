@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # at run time late, where they are needed: a project that mer
     from conformance.report.record import Record, Result
     from conformance.scenario.model import Corpus, Scenario
     from conformance.server.process import ServerProcess
+    from conformance.verdict.model import Outcome
 
 _ASIDE = ("openings.yaml", "seeds.yaml")
 _KEY = pytest.StashKey["State"]()
@@ -173,7 +174,6 @@ class ScenarioItem(pytest.Item):
 
     def setup(self) -> None:
         from conformance.engine import EngineError
-        from conformance.report.record import result_of
         from conformance.report.text import explain
 
         state = self.config.stash[_KEY]
@@ -182,13 +182,26 @@ class ScenarioItem(pytest.Item):
         except EngineError as error:
             pytest.fail(str(error), pytrace=False)
         outcome = engine.outcome(self.number, self.scenario)
+        waived = self.note(engine, outcome)
+        assert self.result is not None
+        if waived:
+            pytest.xfail(self.result["reason"])
+        if outcome.verdict == "not-applicable":
+            pytest.skip(outcome.reason)
+        if outcome.verdict == "inconclusive":
+            pytest.fail(explain(self.result), pytrace=False)  # in setup: pytest calls it an error
+
+    def note(self, engine: Engine, outcome: Outcome) -> bool:
+        """Keeps the result for the reports. Whether it is waived."""
+        from conformance.report.record import result_of
+
         self.result = result_of(self.scenario, outcome)
         waived = engine.waive(self.number, self.result)
         ambient = [[one.check, one.reason, one.evidence, self.scenario.id] for one in outcome.ambient]
         payload = {"number": self.number, "result": self.result, "ambient": ambient,
                    "target": engine.about(self.number)}  # fmt: skip
         if _shard(self.config) is None:
-            state.gathered[self.number, self.scenario.id] = payload
+            self.config.stash[_KEY].gathered[self.number, self.scenario.id] = payload
         else:
             self.payload = json.dumps(payload)  # goes to the controller with the report
         first = self.scenario.requirements[0]
@@ -196,12 +209,7 @@ class ScenarioItem(pytest.Item):
             ("requirement", " ".join(one.id for one in self.scenario.requirements)), ("level", first.level),
             ("rfc", f"{first.document} section {first.section}"), ("verdict", self.result["verdict"]),
         ]  # fmt: skip
-        if waived:
-            pytest.xfail(self.result["reason"])
-        if outcome.verdict == "not-applicable":
-            pytest.skip(outcome.reason)
-        if outcome.verdict == "inconclusive":
-            pytest.fail(explain(self.result), pytrace=False)  # in setup: pytest calls it an error
+        return waived
 
     def _mine(self) -> list[ScenarioItem]:
         """What this process will play."""
@@ -276,14 +284,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     state = session.config.stash[_KEY]
     if state in _CURRENT:
         _CURRENT.remove(state)
+    worker = hasattr(session.config, "workerinput")
     if state.engine:
+        if state.interrupted and not worker:  # what was played already counts, though nobody had asked for it yet
+            for item in session.items:
+                if isinstance(item, ScenarioItem) and item.result is None:
+                    outcome = state.engine.finished(item.number, item.scenario)
+                    if outcome:
+                        item.note(state.engine, outcome)
         state.engine.stop()
     if state.server:
         state.server.stop()
     if state.started:
         state.started.stop()
-    if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
+    if worker or not (state.gathered or state.interrupted) or session.config.getoption("collectonly", False):
         return
+    if not state.gathered and not any(isinstance(item, ScenarioItem) for item in session.items) and not state.folder:
+        return  # somebody else's session
     from conformance.gather import gather, nothing_played
     from conformance.report.record import RecordError
 
@@ -291,8 +308,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     try:
         with _in_peace():
             state.records = gather(state.corpus, state.gathered, options, state.began, interrupted=state.interrupted)
-            if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too
-                state.records = nothing_played(state.corpus, state.engine, options, state.began)
+            if not state.records:  # interrupted before the first outcome: an empty report is one, too
+                state.records = nothing_played(state.corpus, options, state.began)
     except (RecordError, OSError) as error:
         state.config.stash[ERROR] = str(error)
 

@@ -38,13 +38,13 @@ def touches(scenario: Scenario) -> bool:
 
 
 class Queue:
-    """Scenarios that wait for their turn; ``scenarios`` come in the order in which they should begin.
+    """Scenarios that wait for their turn in so many ``lanes``; they come in the order in which they should begin.
 
     Those that must be alone in their mailboxes are kept by what they want of an account. Filling a mailbox costs a
     dozen sessions, so a mailbox that holds what a scenario wants goes to that one, and those that leave it so come first.
     """
 
-    def __init__(self, pool: Pool, scenarios: Sequence[Scenario]) -> None:
+    def __init__(self, pool: Pool, scenarios: Sequence[Scenario], lanes: int) -> None:
         self.pool = pool
         self.free = deque(one for one in scenarios if not pool.exclusive(one))
         self.bound: dict[tuple[bool, bool, int, tuple[str, ...]], deque[Scenario]] = {}
@@ -53,6 +53,8 @@ class Queue:
             key = (scenario.seeded, scenario.reads_mail, scenario.accounts, scenario.mailbox)
             self.bound.setdefault(key, deque()).append(scenario)
         self._rank = {one.id: rank for rank, one in enumerate(scenarios)}
+        self._most = max(1, lanes * 3 // 4)  # lanes for mailboxes, so that whoever waits for the others sees them move, too
+        self._playing = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
@@ -61,6 +63,8 @@ class Queue:
 
     def next(self) -> tuple[Scenario, list[Borrowed]] | None:
         """A scenario and its accounts; None if those left wait for accounts."""
+        if self.free and self._playing >= self._most:
+            return self._next_free()
         holding = self.pool.holding()
         refused: set[tuple[bool, bool, int]] = set()
         for key in sorted(self.bound, key=lambda k: (not (k[0] and k[3] in holding), self._rank[self.bound[k][0].id])):
@@ -71,16 +75,19 @@ class Queue:
                 scenario = self.bound[key].popleft()
                 if not self.bound[key]:
                     del self.bound[key]
+                self._playing += 1
                 return scenario, accounts
             refused.add(key[:3])
-        if self.free:
-            scenario = self.free.popleft()
-            return scenario, self.pool.shared_by(scenario)
-        return None
+        return self._next_free() if self.free else None
+
+    def _next_free(self) -> tuple[Scenario, list[Borrowed]]:
+        scenario = self.free.popleft()
+        return scenario, self.pool.shared_by(scenario)
 
     def done(self, scenario: Scenario, accounts: Sequence[Borrowed]) -> None:
         if self.pool.exclusive(scenario):
             self.pool.give_back(accounts)
+            self._playing -= 1
         self._wake()
 
     def _wake(self) -> None:

@@ -155,7 +155,7 @@ class Runner:
             else:
                 played.append(scenario)
         played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
-        queue = Queue(self.pool, played)
+        queue = Queue(self.pool, played, self.connections)
 
         async def lane() -> None:
             while not queue.empty:
