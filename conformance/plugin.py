@@ -115,7 +115,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEY] = State(config)
     for marker in ("must", "should", "may", "smtp", "esmtp", "lmtp", "pop3", "submission", "smtps", "odmr", "pop3s"):
         config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
-    if config.pluginmanager.hasplugin("xdist"):
+    if config.pluginmanager.hasplugin("xdist") and config.getoption("dist", "no") != "no":
         from conformance.distribute import Distribute
 
         config.pluginmanager.register(Distribute(config.stash[_KEY]), "conformance-distribute")
@@ -333,9 +333,9 @@ ERROR = pytest.StashKey[str]()
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     state = config.stash[_KEY]
     level = config.getoption("conformance_level")
-    from conformance.report.terminal import summary_lines
-
     for record in state.records:
+        from conformance.report.terminal import summary_lines
+
         terminalreporter.section(f"conformance of {record.target.get('name', '')}")
         for line in summary_lines(record, level):
             terminalreporter.line(line)

@@ -7,7 +7,7 @@ import secrets
 import ssl
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from conformance.scenario.expression import Environment, ExpressionError, Value
@@ -105,14 +105,17 @@ class Runner:
                 raise
         return connection
 
-    async def probe(self, scenarios: Sequence[Scenario] | None = None) -> None:
-        """Learns what the target offers. Never raises for target trouble: it is kept in ``trouble``."""
+    async def probe(self, scenarios: Sequence[Scenario] | None = None, only: Collection[str] | None = None) -> None:
+        """Learns what the target offers. Never raises for target trouble: it is kept in ``trouble``.
+
+        ``only``: services that are asked; what all others offer is then unknown.
+        """
         mail = self.target.mail
         self.facts.services = set(self.target.services)
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
         self.facts.ca = self.target.ca is not None
-        for name in self.target.services:  # one after the other: a mailbox opens to one session at a time
+        for name in [one for one in self.target.services if only is None or one in only]:  # one after the other: a mailbox opens to one session at a time
             why = await probe_service(self, name)
             if why:
                 self.trouble[name] = why
