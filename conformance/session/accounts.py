@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -58,6 +60,26 @@ class Pool:
             one.busy = False
             if one.lock is not None:
                 one.lock.release()
+
+    @contextlib.asynccontextmanager
+    async def probing(self) -> AsyncIterator[None]:
+        """Holds the accounts that probing opens, lest another process empties a mailbox under it."""
+        opened = {id(one): one for one in (self.all[:1] + [one for one in self.all if one.account.address][:1])}
+        locks = [one.lock for one in opened.values() if one.lock is not None]
+        held: list[FileLock] = []
+        try:
+            for lock in locks:
+                while True:
+                    try:
+                        lock.acquire(timeout=0)
+                        break
+                    except Timeout:
+                        await asyncio.sleep(0.02)
+                held.append(lock)
+            yield
+        finally:
+            for lock in held:
+                lock.release()
 
     def holding(self) -> set[tuple[str, ...]]:
         """What the free mailboxes are known to hold."""

@@ -115,6 +115,10 @@ class Runner:
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
         self.facts.ca = self.target.ca is not None
+        async with self.pool.probing():
+            await self._probe(scenarios, only)
+
+    async def _probe(self, scenarios: Sequence[Scenario] | None, only: Collection[str] | None) -> None:
         for name in [one for one in self.target.services if only is None or one in only]:  # one after the other: a mailbox opens to one session at a time
             why = await probe_service(self, name)
             if why:
@@ -122,7 +126,7 @@ class Runner:
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
-        self.facts.seedable = bool(mail.get("seed")) or not self.facts.delivery
+        self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""
