@@ -28,7 +28,7 @@ _LINE = re.compile(
     r"(?P<form>C|S|BDAT LAST|BDAT)(?:@(?P<name>[A-Za-z][A-Za-z0-9_-]*))?(?P<sigil>[:=?|*!])(?P<rest>.*)\Z", re.S
 )
 _KINDS = {"C:": "line", "C=": "octets", "BDAT:": "bdat", "BDAT LAST:": "bdat-last"}
-_CASE_TEXT = ("auth", "open", "tls", "split", "silent")  # directives that a case's texts may fill in
+_CASE_TEXT = ("auth", "open", "tls", "split", "silent", "receive")  # directives that a case's texts may fill in
 _REMEDY = "a line begins with C: C= S: S? S| S* S! BDAT: -- or //"
 
 

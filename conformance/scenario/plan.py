@@ -23,6 +23,7 @@ class Facts:
     services: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     accounts: int = 0
+    odmr_domains: int = 0  # accounts with a domain whose mail is held for them
     delivery: str = ""
     lost: bool = False  # the probe's message was accepted and never arrived
     ca: bool = False
@@ -76,6 +77,9 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
     if need.startswith("accounts "):
         wanted = int(need.split()[1])
         return "" if facts.accounts >= wanted else f"the target file has {facts.accounts} of {wanted} accounts"
+    if need.startswith("odmr_domain"):
+        wanted = int(need.partition(" ")[2] or 1)
+        return "" if facts.odmr_domains >= wanted else f"{facts.odmr_domains} of {wanted} accounts have an odmr_domain"
     if need == "delivery":
         told = facts.lost and scenario.requirements[0].id in _NOT_LOST
         return "" if told else facts.delivery

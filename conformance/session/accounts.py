@@ -9,7 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.scenario.model import Scenario
+from conformance.scenario.infer import flat
+from conformance.scenario.model import Receive, Scenario
 from conformance.target import Account, Target
 
 
@@ -40,6 +41,8 @@ class Pool:
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
         """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
+        if "odmr_domain" in scenario.names:
+            return [one for one in self.all if one.account.odmr_domain]
         if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
@@ -52,7 +55,8 @@ class Pool:
     async def borrow(self, scenario: Scenario) -> AsyncIterator[list[Borrowed]]:
         """The accounts that the scenario opens, exclusively. Those that only log in by SMTP share."""
         wanted = scenario.accounts
-        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3")
+        queue = any(isinstance(step, Receive) for step in flat(scenario.steps)) or "odmr_domain" in scenario.names
+        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3" or queue)
         if not exclusive or not wanted:
             yield self.all[:wanted]
             return

@@ -110,6 +110,7 @@ class Runner:
         self.facts.services = set(self.target.services)
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
+        self.facts.odmr_domains = sum(bool(one.odmr_domain) for one in self.target.accounts)
         self.facts.ca = self.target.ca is not None
         for name in self.target.services:  # one after the other: a mailbox opens to one session at a time
             why = await probe_service(self, name)
@@ -236,6 +237,7 @@ class Runner:
             variables[f"user{suffix}"] = account.user.encode()
             variables[f"password{suffix}"] = account.password.encode()
             variables[f"address{suffix}"] = account.address.encode()
+            variables[f"odmr_domain{suffix}"] = account.odmr_domain.encode()
         if scenario.reads_mail and accounts:
             variables["recipient"] = accounts[0].account.address.encode()
             if len(accounts) > 1:

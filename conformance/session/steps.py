@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from conformance.protocol.customer import Manner
 from conformance.protocol.reply import show
 from conformance.scenario.expression import truth
 from conformance.scenario.functions import octets as as_octets
@@ -24,6 +25,7 @@ from conformance.scenario.model import (
     Let,
     Open,
     PatternLine,
+    Receive,
     Send,
     Simple,
     Tls,
@@ -470,10 +472,21 @@ async def _turn(play: Play, step: Simple, line: Line) -> None:
     play.transcript.remark("the roles are swapped")
 
 
-async def _receive(play: Play, step: Simple, line: Line) -> None:
-    messages, commands = await receive_mail(play, line)
+async def receive(play: Play, step: Receive) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    texts = {key: as_octets(value.evaluate(play.env)).decode("utf-8", "surrogateescape") for key, value in step.options.items()}
+    offers = tuple(one.strip() for one in texts.pop("offers", "").split(",") if one.strip())
+    form = texts.pop("form", "plain")
+    manner = Manner(offers, {key: text.split("|") for key, text in texts.items()}, form)
+    customer, ended = await receive_mail(play, line, manner)
     play.env.variables.update(
-        received=b"".join(messages), received_count=len(messages), received_commands=b"\r\n".join(commands)
+        received=b"".join(bytes(one.octets) for one in customer.messages),
+        received_count=len(customer.messages),
+        received_commands="\r\n".join(customer.commands).encode("utf-8", "surrogateescape"),
+        received_breaches="\r\n".join(customer.breaches).encode("utf-8", "surrogateescape"),
+        received_ended=ended.encode(),
     )
 
 
@@ -513,7 +526,6 @@ _SIMPLE: dict[str, Callable[[Play, Simple, Line], Awaitable[None]]] = {
     "abort": _disconnect,
     "half-close": _disconnect,
     "turn": _turn,
-    "receive": _receive,
     "login": _login,
 }
 HANDLERS: dict[type, Callable[[Play, Any], Awaitable[None]]] = {
@@ -527,6 +539,7 @@ HANDLERS: dict[type, Callable[[Play, Any], Awaitable[None]]] = {
     Tls: tls,
     Auth: auth,
     Open: open_connection,
+    Receive: receive,
     Fetch: fetch,
     Simple: simple,
 }
