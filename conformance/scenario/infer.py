@@ -137,7 +137,7 @@ def infer(
         need = BASE_NAMES.get(name, "")
         if need and not (name == "recipient" and reads_mail):
             needs.append(need)
-    if any(name in names for name in ("user", "password", "address", "odmr_domain")) or "account" in needs:
+    if any(name in names for name in ("user", "password", "address", "odmr_domain", "held_address", "held_domain")) or "account" in needs:
         accounts = max(accounts, 1)
         if "account" not in needs:
             needs.append("account")

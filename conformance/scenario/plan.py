@@ -9,6 +9,7 @@ from conformance.scenario.model import Corpus, Open, Scenario, family
 
 # Where every accepted message is lost, these tell it; the other deliveries cannot be judged.
 _NOT_LOST = ("rfc5321/4.2.5/2yz-delivers", "rfc5321/6.1/not-lost", "rfc5321/2.1/accept-responsibility")
+_HELD = {"held_address": "recipient", "held_domain": "domain"}  # where mail may be held: an account's odmr_domain, else these
 Keywords = Mapping[str, tuple[str, ...]]
 
 
@@ -80,6 +81,10 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
     if need.startswith("odmr_domain"):
         wanted = int(need.partition(" ")[2] or 1)
         return "" if facts.odmr_domains >= wanted else f"{facts.odmr_domains} of {wanted} accounts have an odmr_domain"
+    if need in _HELD:
+        key = _HELD[need]
+        known = facts.odmr_domains or key in facts.names
+        return "" if known else f"the target file has neither an account with an odmr_domain nor a [mail] {key}"
     if need == "delivery":
         told = facts.lost and scenario.requirements[0].id in _NOT_LOST
         return "" if told else facts.delivery

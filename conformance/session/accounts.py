@@ -14,6 +14,11 @@ from conformance.scenario.model import Receive, Scenario
 from conformance.target import Account, Target
 
 
+def queued(scenario: Scenario) -> bool:
+    """Whether the mail that is held for an account is fetched or counted."""
+    return any(isinstance(step, Receive) for step in flat(scenario.steps)) or bool({"odmr_domain", "held_address"} & scenario.names)
+
+
 class Borrowed:
     """An account on loan. ``contents``: the seeds that its mailbox is known to hold, None if unknown."""
 
@@ -41,8 +46,8 @@ class Pool:
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
         """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
-        if "odmr_domain" in scenario.names:
-            return [one for one in self.all if one.account.odmr_domain]
+        if queued(scenario):  # else one account, so that no two scenarios fetch from one queue at a time
+            return [one for one in self.all if one.account.odmr_domain] or self.all[: scenario.accounts]
         if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
@@ -55,8 +60,7 @@ class Pool:
     async def borrow(self, scenario: Scenario) -> AsyncIterator[list[Borrowed]]:
         """The accounts that the scenario opens, exclusively. Those that only log in by SMTP share."""
         wanted = scenario.accounts
-        queue = any(isinstance(step, Receive) for step in flat(scenario.steps)) or "odmr_domain" in scenario.names
-        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3" or queue)
+        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3" or queued(scenario))
         if not exclusive or not wanted:
             yield self.all[:wanted]
             return

@@ -238,6 +238,9 @@ class Runner:
             variables[f"password{suffix}"] = account.password.encode()
             variables[f"address{suffix}"] = account.address.encode()
             variables[f"odmr_domain{suffix}"] = account.odmr_domain.encode()
+        held = accounts[0].account.odmr_domain if accounts else ""
+        variables["held_domain"] = held.encode() or variables.get("domain", b"")
+        variables["held_address"] = f"postmaster@{held}".encode() if held else variables.get("recipient", b"")
         if scenario.reads_mail and accounts:
             variables["recipient"] = accounts[0].account.address.encode()
             if len(accounts) > 1:
