@@ -31,7 +31,10 @@ _LAST_OF_GROUP = ("EHLO", "HELO", "DATA", "QUIT", "NOOP", "VRFY", "EXPN")  # RFC
 
 @dataclass(frozen=True)
 class Manner:
-    """How we play the receiver. ``answers``: what to say, in turn (the last one again and again); ``form`` of all replies."""
+    """How we play the receiver. ``answers``: what to say, in turn (the last one again and again); ``form`` of all replies.
+
+    ``450 later if <one@`` answers the commands that hold ``<one@``.
+    """
 
     offers: tuple[str, ...] = ()
     answers: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -72,12 +75,23 @@ class Customer:
         return self._answer("greeting", f"220 {self.name} ready")
 
     def _answer(self, kind: str, usual: str) -> str:
+        """The next answer of this kind; one that ends in `` if TEXT`` is for commands that hold the text, as often as they come."""
         wanted = self.manner.answers.get(kind, ())
-        if not wanted:
+        command = self.commands[-1] if self.commands else ""
+        plain: list[str] = []
+        for one in wanted:
+            answer, condition, text = one.strip().partition(" if ")
+            if not condition:
+                plain.append(answer or usual)
+            elif text in command:
+                return self._chosen(answer)
+        if not plain:
             return usual
         index = self._asked.get(kind, 0)
         self._asked[kind] = index + 1
-        answer = wanted[min(index, len(wanted) - 1)].strip() or usual
+        return self._chosen(plain[min(index, len(plain) - 1)])
+
+    def _chosen(self, answer: str) -> str:
         if answer == CLOSE:
             self.ended = "cut"
         return answer

@@ -51,11 +51,11 @@ class Relay:
         line = session.next_line(_LINE)
         if line is None:
             return False
-        if session.overlong or not _REPLY.match(line):
+        if session.overlong or not session.hook("understood", bool(_REPLY.match(line)), line):
             session.closing = True
             return False
         self._lines.append(line.decode("utf-8", "replace"))
-        if line[3:4] == b"-":
+        if session.hook("more", line[3:4] == b"-"):
             return True
         reply = Reply(self._lines[0][:3], tuple(one[4:] for one in self._lines))
         self._lines = []
@@ -71,6 +71,8 @@ class Relay:
         """What was not sent waits for the next time (RFC 5321 section 4.5.4.1)."""
         for held in self.messages:
             held.busy = False
+            if held.recipients and not self.session.hook("kept", True):
+                self.session.world.queue.remove(held)
 
     # -- the dialogue -------------------------------------------------------------------------
 
@@ -82,6 +84,7 @@ class Relay:
                 self.offers = dict(_keyword(line) for line in reply.lines[1:])
             elif reply.code[:1] == "5":  # RFC 5321 section 3.2
                 reply = yield self._command(f"HELO {self.session.settings.host}")
+            self.offers = self.session.hook("offered", self.offers)
             if reply.good:
                 for held in self.messages:
                     yield from self._message(held)
@@ -146,9 +149,10 @@ class Relay:
 
     def _settle(self, held: Held, recipients: list[str], reply: Reply) -> None:
         """2yz: done. 5yz: done, and the sender is told. 4yz: next time."""
-        if reply.good:
+        code = self.session.hook("judged", reply.code, held)
+        if code[:1] == "2":
             self._done(held, recipients)
-        elif reply.code[:1] == "5":
+        elif code[:1] == "5":
             self._fail(held, recipients, " ".join((reply.code, *reply.lines)))
 
     def _done(self, held: Held, recipients: list[str]) -> None:

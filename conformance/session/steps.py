@@ -223,7 +223,8 @@ async def when(play: Play, step: When) -> None:
 
 async def check(play: Play, step: Check) -> None:
     assert step.expression is not None
-    if play.lines[step.connection].gone and "message" not in play.env.variables:
+    # Of a connection that is gone nothing can be said, but of what was delivered or received.
+    if play.lines[step.connection].gone and not {"message", "received"} & play.env.variables.keys():
         return
     play.current = step.connection
     if truth(step.expression.evaluate(play.env)):

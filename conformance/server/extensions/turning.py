@@ -37,7 +37,8 @@ class Turning(Extension):
 
     def turn_roles(self, domains: list[str]) -> None:
         """The success reply is said: from here the session is the client."""
-        self.relay = Relay(self.session, self.session.world.queue.waiting(domains))
+        waiting = self.session.hook("waiting", self.session.world.queue.waiting(domains), domains)
+        self.relay = Relay(self.session, waiting)
         self.session.reader = self.relay.advance
 
     def ended(self) -> None:
@@ -47,7 +48,7 @@ class Turning(Extension):
     def domains(self) -> list[str]:
         """Those that the authenticated account has access to."""
         settings = self.session.settings
-        return [settings.domain, f"{self.session.user}.{settings.dialup}"]
+        return self.session.hook("domains", [settings.domain, f"{self.session.user}.{settings.dialup}"])  # type: ignore[no-any-return]
 
 
 class Etrn(Extension):
