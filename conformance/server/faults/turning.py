@@ -153,7 +153,7 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("no-identity", "5.3/identifies-itself", "EHLO without a name", _client(lambda o: re.sub(rb"^(EHLO|HELO) .*", rb"\1\r", o))),
     ("no-ehlo", "5.3/order-of-commands", "The provider begins with MAIL",
      _client(lambda o: b"MAIL FROM:<>\r\n" if o.startswith((b"EHLO", b"HELO")) else o)),
-    ("rcpt-first", "5.3/order-of-commands", "RCPT comes before MAIL", {"client": lambda s, o, reply: _swapped(s, o)}),
+    ("no-rset", "5.3/order-of-commands", "MAIL follows a transaction that was not reset", _refusing(b"RSET\r\n", b"NOOP\r\n")),
     ("no-brackets", "5.3/command-syntax", "Paths have no brackets",
      _client(lambda o: re.sub(rb"(FROM|TO):<([^>]*)>", rb"\1:\2", o) if _COMMAND.match(o) else o)),
     ("quit-argument", "5.3/command-syntax", "QUIT has an argument", _client(lambda o: b"QUIT now\r\n" if o == b"QUIT\r\n" else o)),
@@ -162,8 +162,7 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("bare-lf", "5.3/lines-end-in-crlf", "Commands end in LF", _client(lambda o: o.replace(b"\r\n", b"\n") if _COMMAND.match(o) else o)),
     ("content-lf", "5.3/lines-end-in-crlf", "The content has bare line feeds", _content(lambda o: o.replace(b"\r\n", b"\n")[:-1] + b"\r\n")),
     ("pipelines", "5.3/one-at-a-time", "Commands are pipelined unasked", _offered("PIPELINING")),
-    ("ehlo-not-last", "5.3/one-at-a-time", "MAIL follows EHLO in one group",
-     _client(lambda o: o + b"NOOP\r\n" if o.startswith(b"EHLO") else o)),
+    ("data-not-last", "5.3/one-at-a-time", "The content does not wait for the 354", {"client": lambda s, o, reply: _at_once(s, o)}),
     ("size-unasked", "5.3/only-what-is-offered", "SIZE= is used unasked", _offered("SIZE")),
     ("dsn-unasked", "5.3/only-what-is-offered", "NOTIFY= is used unasked",
      _client(lambda o: re.sub(rb"^(RCPT .*>)", rb"\1 NOTIFY=NEVER", o))),
@@ -221,14 +220,12 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
 )  # fmt: skip
 
 
-def _swapped(s: Any, octets: bytes) -> bytes:
-    """MAIL is kept back for RCPT's turn, and RCPT said in its place."""
-    if octets.startswith(b"MAIL"):
-        s.memory["mail"] = octets
-        return b"RCPT TO:<postmaster@example.test>\r\n"
-    if octets.startswith(b"RCPT") and "mail" in s.memory:
-        return bytes(s.memory.pop("mail"))
-    return octets
+def _at_once(s: Any, octets: bytes) -> bytes:
+    """DATA and the content leave together."""
+    if octets == b"DATA\r\n":
+        relay = next(one.relay for one in s.extensions if getattr(one, "relay", None))
+        return octets + bytes(relay._content(relay.messages[0]))
+    return b"" if octets.startswith(b"Received:") else octets
 
 
 def _chunk_stuffed(octets: bytes) -> bytes:
