@@ -432,6 +432,10 @@ async def _silent(play: Play, step: Simple, line: Line) -> None:
 
 async def _command_mode(play: Play, step: Simple, line: Line) -> None:
     connection = line.live
+    if connection.buffer and not line.odd:
+        extra = bytes(connection.buffer)
+        play.transcript.add("S", extra[:2000], line.label, connection.tls is not None)
+        raise play.broken(step, "a reply came that no command asked for", show(extra))
     connection.write(b"NOOP\r\n")
     play.transcript.add("C", b"NOOP", line.label, connection.tls is not None)
     try:
