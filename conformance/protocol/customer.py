@@ -97,13 +97,15 @@ class Customer:
         return answer
 
     def form(self, answer: str) -> bytes:
-        """The octets of an answer."""
+        """The octets of an answer. In the form ``multi`` all but those to EHLO, whose lines mean something, are lengthened."""
         lines = answer.split("\n")
-        if self.manner.form == "multi" and len(lines) == 1:
-            lines = [answer[:4] + "first of several", answer[:3], answer]
-        code = lines[0][:3]
-        texts = [line[4:] if line[:3] == code else line for line in lines]
-        wire = [f"{code}{'-' if i + 1 < len(texts) else ' '}{text}\r\n" for i, text in enumerate(texts)]
+        ehlo = bool(self.commands) and self.commands[-1][:4].upper() == "EHLO"
+        if self.manner.form == "multi" and len(lines) == 1 and not ehlo:
+            lines = [answer, "", "last of several"]
+        code = answer[:3]
+        texts = [line[4:] if index == 0 else line for index, line in enumerate(lines)]
+        wire = [f"{code}-{text}\r\n" for text in texts[:-1]]
+        wire.append(f"{code} {texts[-1]}\r\n" if texts[-1] else f"{code}\r\n")  # RFC 5321 section 4.2: no blank without a text
         return "".join(wire).encode("utf-8", "surrogateescape")
 
     # -- what the client says -----------------------------------------------------------------
@@ -140,6 +142,8 @@ class Customer:
             self.breach("long-command", f"a command of {len(octets)} octets")
         word, _blank, rest = text.partition(" ")
         method = getattr(self, f"_{word.lower()}", None) if word.upper() in _VERBS else None
+        if method is None and word.upper() in _ASIDE:
+            return _ASIDE[word.upper()]
         if method is None:
             self.breach("unknown-command", repr(text[:60]))
             return "500 not known here"
@@ -306,3 +310,4 @@ class Customer:
 
 
 _VERBS = ("EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT")
+_ASIDE = {"VRFY": "252 cannot verify", "EXPN": "502 not here", "HELP": "214 no help"}  # a client may ask; nothing follows from it

@@ -115,5 +115,9 @@ def test_answers_in_turn_and_on_condition() -> None:
 
 
 def test_forms() -> None:
-    assert Customer("c", Manner(form="multi")).form("250 ok") == b"250-first of several\r\n250-\r\n250 ok\r\n"
+    several = Customer("c", Manner(form="multi"))
+    assert several.form("250 ok") == b"250-ok\r\n250-\r\n250 last of several\r\n"
+    several.take(b"EHLO mx.example.test\r\n")
+    assert several.form("250 c") == b"250 c\r\n"  # further lines would be keywords
+    assert Customer("c", Manner()).form("250") == b"250\r\n"
     assert Customer("c", Manner()).form("250 c\nSIZE 10\nDSN") == b"250-c\r\n250-SIZE 10\r\n250 DSN\r\n"

@@ -194,7 +194,7 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("stops-at-refusal", "5.3/every-message", "The session ends at the first refusal", {
         "client": lambda s, o, reply: _gives_up(s, o) if reply.code[:1] in "45" and o[:4] not in (b"HELO", b"QUIT") else o}),
     ("first-line-is-all", "5.3/any-replies", "Each line of a reply is taken for a reply", {"more": lambda s, more: False}),
-    ("text-needed", "5.3/any-replies", "A reply without a text is not understood", {"understood": lambda s, good, line: good and len(line) > 4}),
+    ("text-needed", "5.3/any-replies", "A reply without a text is not understood", {"understood": lambda s, good, line: good and len(line) > 3}),
     ("text-searched", "5.3/any-replies", "The code is looked for in the text",
      {"understood": lambda s, good, line: good and not re.search(rb" (?:5[0-9][0-9]|421)\b", line[3:])}),
     ("only-250", "5.3/any-replies", "Only 250 counts as accepted", {"understood": lambda s, good, line: good and not re.match(rb"25[12]", line)}),
