@@ -52,6 +52,20 @@ def _client_closes(when: Callable[[bytes], bool], instead: bytes | None = None) 
     return {"client": client}
 
 
+def _mechanism(s: Any) -> str:
+    return str(s.exchange.mechanism) if s.exchange else ""
+
+
+def _without_user(s: Any) -> bytes:
+    s.user = ""
+    return b"535 5.7.8 wrong credentials\r\n"
+
+
+def _with_user(s: Any) -> bytes:
+    s.user = "alice"
+    return b"235 2.7.0 authenticated\r\n"
+
+
 def _after_failure(s: Any, octets: bytes, verb: str) -> bytes:
     if verb == "AUTH" and octets.startswith(b"535"):
         s.user = "alice"
@@ -104,6 +118,10 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
      _odmr_words(lambda words: [w for w in words if w != "ATRN"])),
     ("cram-not-listed", "5.1.2/cram-md5", "CRAM-MD5 is missing",
      _odmr_words(lambda words: [w.replace(" CRAM-MD5", "") for w in words])),
+    ("cram-refused", "5.1.2/cram-md5-authenticates", "CRAM-MD5 never succeeds here",
+     {"reply": lambda s, o, v: _without_user(s) if s.service == "odmr" and o.startswith(b"235") and _mechanism(s) == "CRAM-MD5" else o}),
+    ("cram-any", "5.1.2/cram-md5-authenticates", "CRAM-MD5 takes any digest here",
+     {"reply": lambda s, o, v: _with_user(s) if s.service == "odmr" and o.startswith(b"535") and _mechanism(s) == "CRAM-MD5" else o}),
     ("for-anyone", "5.2.1/needs-authentication", "ATRN is accepted before AUTH", _says("ATRN", _OK, lambda s, rest: not s.user)),
     ("no-mail-for-anyone", "5.2.1/needs-authentication", "ATRN before AUTH is answered as if after it",
      _reply("ATRN", b"530 5.7.0", b"453 4.0.0")),
@@ -181,7 +199,7 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
      _content(lambda o: re.sub(rb"([^\r\n]{78})(?=[^\r\n])", rb"\1\r\n", o))),
     ("from-quoted", "5.3/content-unchanged", "From is quoted as in mbox", _content(lambda o: re.sub(rb"(?m)^From ", b">From ", o))),
     ("empty-lines-merged", "5.3/content-unchanged", "Empty lines are merged", _content(lambda o: re.sub(rb"(\r\n){3,}", b"\r\n\r\n", o))),
-    ("big-message-cut", "5.3/content-unchanged", "The content is cut at 64 KiB", _content(lambda o: o[:65536] if len(o) > 65536 else o)),
+    ("big-message-cut", "5.3/content-unchanged", "The content is cut at 32 KiB", _content(lambda o: o[:32768] if len(o) > 32768 else o)),
     ("no-trace", "5.3/trace", "No Received field is added", _content(_stripped)),
     ("sender-lost", "5.3/envelope", "The return path is postmaster's",
      _client(lambda o: re.sub(rb"^MAIL FROM:<[^>]*>", b"MAIL FROM:<postmaster@example.test>", o))),
