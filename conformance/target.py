@@ -34,6 +34,7 @@ class Account:
     user: str
     password: str
     address: str
+    odmr_domain: str = ""  # mail for it is held until this account asks by ATRN (RFC 2645)
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,12 @@ class _Reader:
         where = f"accounts {index}"
         if not isinstance(entry, dict):
             raise self._fail(where, "is no table", "write [[accounts]]")
-        self._known(entry, ("user", "password", "address"), f"{where}: ")
+        self._known(entry, ("user", "password", "address", "odmr_domain"), f"{where}: ")
         user, password = (self._secret(f"{where}: {key}", entry.get(key)) for key in ("user", "password"))
-        return Account(user, password, str(entry.get("address", user if "@" in user else "")))
+        domain = entry.get("odmr_domain", "")
+        if not isinstance(domain, str) or "@" in domain:
+            raise self._fail(f"{where}: odmr_domain", f"{domain!r} is no domain")
+        return Account(user, password, str(entry.get("address", user if "@" in user else "")), domain)
 
     def _secret(self, where: str, value: Any) -> str:
         if isinstance(value, dict) and isinstance(value.get("env"), str):

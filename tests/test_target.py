@@ -37,6 +37,7 @@ def load(folder: Path, text: str) -> Target:
         (GOOD + '[mail]\nrecipent = "a@b"\n', "mail.recipent: unknown key (did you mean 'recipient'?)"),
         (GOOD + "[mail]\ndomain = 5\n", "mail.domain: is no text"),
         (GOOD + '[mail]\nrecipient = "alice"\n', "mail.recipient: 'alice' is no address"),
+        (GOOD + '[[accounts]]\nuser = "a"\npassword = "b"\nodmr_domain = "a@b"\n', "accounts 1: odmr_domain: 'a@b' is no domain"),
         ("accounts = 5\n" + GOOD, "accounts: is no list of tables"),
         ("accounts = [5]\n" + GOOD, "accounts 1: is no table"),
         (GOOD + '[[accounts]]\npassword = "x"\n', "accounts 1: user: is missing"),

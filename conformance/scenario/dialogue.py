@@ -12,6 +12,7 @@ from conformance.scenario.errors import ScenarioError
 from conformance.scenario.expression import ExpressionError, Template
 from conformance.scenario.model import (
     MAIN,
+    Conclude,
     Condition,
     Expect,
     ExpectLine,
@@ -28,7 +29,7 @@ _LINE = re.compile(
     r"(?P<form>C|S|BDAT LAST|BDAT)(?:@(?P<name>[A-Za-z][A-Za-z0-9_-]*))?(?P<sigil>[:=?|*!])(?P<rest>.*)\Z", re.S
 )
 _KINDS = {"C:": "line", "C=": "octets", "BDAT:": "bdat", "BDAT LAST:": "bdat-last"}
-_CASE_TEXT = ("auth", "open", "tls", "split", "silent")  # directives that a case's texts may fill in
+_CASE_TEXT = ("auth", "open", "tls", "split", "silent", "receive")  # directives that a case's texts may fill in
 _REMEDY = "a line begins with C: C= S: S? S| S* S! BDAT: -- or //"
 
 
@@ -152,9 +153,10 @@ class Reader:
                 self._error("a branch after the last `-- otherwise` is never reached", "remove it")
         if branches[-1][0] is None:  # whatever happens, one branch was played
             scope.known |= set.intersection(*(branch.known for branch in scopes))
-        for branch in scopes:
+        for (_condition, steps), branch in zip(branches, scopes):
             scope.connections |= branch.connections
-            scope.turned |= branch.turned
+            if not (steps and _concludes(steps[-1])):
+                scope.turned |= branch.turned
         return When(line, source, connection, tuple(branches))
 
     def _dialogue(
@@ -222,6 +224,11 @@ class Reader:
                 scope.use(part.names, part.functions)
 
 
+def _concludes(step: Step) -> bool:
+    """Whether the scenario ends here, whatever came."""
+    return isinstance(step, Conclude) and step.verdict != "note" and step.condition == Condition()
+
+
 def dead_ends(steps: tuple[Step, ...]) -> list[tuple[int, str]]:
     """(line, why) of steps that can never be played: after an end of the scenario or of a connection."""
     found: list[tuple[int, str]] = []
@@ -232,7 +239,7 @@ def dead_ends(steps: tuple[Step, ...]) -> list[tuple[int, str]]:
 def _walk(
     steps: tuple[Step, ...], closed: set[str], last: dict[str, Expect | None], found: list[tuple[int, str]]
 ) -> None:
-    from conformance.scenario.model import Conclude, Open
+    from conformance.scenario.model import Open
 
     ended = False
     for step in steps:
@@ -250,7 +257,7 @@ def _walk(
             last[step.connection] = step
             if all(a.token == "closed" for a in step.right + step.tolerated):
                 closed.add(step.connection)
-        elif isinstance(step, Conclude) and step.verdict != "note" and step.condition == Condition():
+        elif _concludes(step):
             ended = True
         elif isinstance(step, When):
             for condition, branch in step.branches:

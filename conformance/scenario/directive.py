@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from conformance.protocol.customer import ANSWERS, FORMS
 from conformance.scenario.expression import Expression, ExpressionError, Template
 from conformance.scenario.model import (
     MAIN,
@@ -17,6 +18,7 @@ from conformance.scenario.model import (
     Fetch,
     Let,
     Open,
+    Receive,
     Simple,
     Step,
     Tls,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 VERDICTS = ("fail", "deviation", "inconclusive", "not-applicable", "pass", "note")
 _PLAIN = ("closed", "silent", "command-mode", "data-mode", "disconnect", "abort", "half-close", "pause", "turn",
-          "receive", "login")  # fmt: skip
+          "login")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _OPTION = re.compile(r"(?:^|(?<=\s))([a-z]+)=(?!=)")
 
@@ -121,8 +123,6 @@ def _simple(scope: Scope, word: str, rest: str, line: int, source: str, connecti
         raise ExpressionError("`-- pause` needs seconds")
     if word == "turn":
         scope.turned.add(connection)
-    if word == "receive":
-        scope.known |= {"received", "received_count", "received_commands"}
     if word == "login":
         scope.use(frozenset({"user", "password"}))
     return Simple(line, source, connection, word, seconds)
@@ -220,6 +220,20 @@ def _open(scope: Scope, rest: str, line: int, source: str, connection: str) -> l
     return [Open(line, source, words[0], words[0], service, opening)]
 
 
+def _receive(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:
+    words, options = _options(rest, ("offers", "form", *ANSWERS))
+    if words:
+        raise ExpressionError(f"`-- receive` cannot take {' '.join(words)!r}")
+    if connection not in scope.turned:
+        raise ExpressionError("`-- receive` comes after `-- turn`")
+    found = {key: _expression(scope, text if text[:1] in "\"'(" else f'"{text}"') for key, text in options.items()}
+    form = options.get("form", "plain")
+    if form not in FORMS:
+        raise ExpressionError(f"form is one of {', '.join(FORMS)}")
+    scope.known |= {"received", "received_count", "received_commands", "received_breaches", "received_ended"}
+    return [Receive(line, source, connection, found)]
+
+
 def _fetch(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:
     words, options = _options(rest, ("to", "copies"))
     if words:
@@ -249,4 +263,5 @@ _HANDLERS: dict[str, Handler] = {
     "auth": _auth,
     "open": _open,
     "fetch": _fetch,
+    "receive": _receive,
 }

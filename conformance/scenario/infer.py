@@ -13,6 +13,7 @@ from conformance.scenario.model import (
     Let,
     Open,
     Opening,
+    Receive,
     Send,
     Simple,
     Step,
@@ -117,6 +118,8 @@ def infer(
                 names |= {"user", "password"}
             if step.kind in ("pause", "silent") and step.seconds:
                 waited += step.seconds
+        elif isinstance(step, Receive):
+            effects.add("deletes")  # what is fetched leaves the queue
         elif isinstance(step, Open) and step.service:
             needs.append(f"service {step.service}")
         elif isinstance(step, Send):
@@ -147,11 +150,11 @@ def infer(
         need = BASE_NAMES.get(name, "")
         if need and not (name == "recipient" and reads_mail):
             needs.append(need)
-    if any(name in names for name in ("user", "password", "address")) or "account" in needs:
+    if any(name in names for name in ("user", "password", "address", "odmr_domain", "held_address", "held_domain")) or "account" in needs:
         accounts = max(accounts, 1)
         if "account" not in needs:
             needs.append("account")
-    if any(name in names for name in ("user2", "password2", "address2")):
+    if any(name in names for name in ("user2", "password2", "address2", "odmr_domain2")):
         accounts = 2
     if mailbox:
         needs.append("account")

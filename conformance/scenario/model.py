@@ -173,7 +173,7 @@ class Let(Step):
 class Simple(Step):
     """A directive without structure of its own.
 
-    ``kind``: closed, silent, command-mode, data-mode, disconnect, abort, half-close, pause, turn, receive, login.
+    ``kind``: closed, silent, command-mode, data-mode, disconnect, abort, half-close, pause, turn, login.
     ``seconds`` for silent and pause (None: the default).
     """
 
@@ -207,6 +207,13 @@ class Open(Step):
     name: str = ""
     service: str = ""
     opening: str = "connected"
+
+
+@dataclass(frozen=True)
+class Receive(Step):
+    """After ``-- turn`` we play the receiving server. ``options``: offers, form, and the answers (protocol/customer.py)."""
+
+    options: Mapping[str, Expression] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

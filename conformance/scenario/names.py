@@ -9,5 +9,7 @@ BASE_NAMES: dict[str, str] = {
     "recipient": "recipient", "second_recipient": "second_recipient",
     "unknown_recipient": "unknown_recipient", "relay_recipient": "relay_recipient", "domain": "domain",
     "user": "account", "password": "account", "address": "account",
+    "odmr_domain": "odmr_domain", "odmr_domain2": "odmr_domain 2",
+    "held_address": "held_address", "held_domain": "held_domain",
     "user2": "accounts 2", "password2": "accounts 2", "address2": "accounts 2",
 }  # fmt: skip

@@ -9,6 +9,7 @@ from conformance.scenario.model import Corpus, Open, Scenario, family
 
 # Where every accepted message is lost, these tell it; the other deliveries cannot be judged.
 _NOT_LOST = ("rfc5321/4.2.5/2yz-delivers", "rfc5321/6.1/not-lost", "rfc5321/2.1/accept-responsibility")
+_HELD = {"held_address": "recipient", "held_domain": "domain"}  # where mail may be held: an account's odmr_domain, else these
 Keywords = Mapping[str, tuple[str, ...]]
 
 
@@ -23,6 +24,7 @@ class Facts:
     services: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     accounts: int = 0
+    odmr_domains: int = 0  # accounts with a domain whose mail is held for them
     delivery: str = ""
     lost: bool = False  # the probe's message was accepted and never arrived
     ca: bool = False
@@ -76,6 +78,13 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
     if need.startswith("accounts "):
         wanted = int(need.split()[1])
         return "" if facts.accounts >= wanted else f"the target file has {facts.accounts} of {wanted} accounts"
+    if need.startswith("odmr_domain"):
+        wanted = int(need.partition(" ")[2] or 1)
+        return "" if facts.odmr_domains >= wanted else f"{facts.odmr_domains} of {wanted} accounts have an odmr_domain"
+    if need in _HELD:
+        key = _HELD[need]
+        known = facts.odmr_domains or key in facts.names
+        return "" if known else f"the target file has neither an account with an odmr_domain nor a [mail] {key}"
     if need == "delivery":
         told = facts.lost and scenario.requirements[0].id in _NOT_LOST
         return "" if told else facts.delivery

@@ -188,7 +188,8 @@ class ReferenceServer:
                   f'second_recipient = "bob@{domain}"', f'unknown_recipient = "nobody-here@{domain}"',
                   'relay_recipient = "someone@elsewhere.example"']  # fmt: skip
         for user, password in self.world.accounts.items():
-            lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"']
+            lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"',
+                      f'odmr_domain = "{user}.{self.world.settings.dialup}"']  # fmt: skip
         lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", "delivery_timeout = 6.0", ""]
         return "\n".join(lines)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from conformance.server.queue import Queue
+
 if TYPE_CHECKING:
     from conformance.server.storage import Storage
 
@@ -37,6 +39,9 @@ class Settings:
     timeout: float = 600.0  # RFC 1939 section 3; SMTP's 5 minutes are exceeded too
     data_ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
     plaintext_auth: bool = True
+    dialup: str = "dialup.example.test"  # alice.dialup.example.test is held for alice (RFC 2645)
+    turn: bool = False  # TURN is honoured after AUTH; always so in the profile exchange
+    empty_turn: bool = False  # with no mail ATRN turns all the same (RFC 2645 section 5.2.1)
 
 
 @dataclass
@@ -60,6 +65,7 @@ class World:
     storage: Storage
     faults: tuple[Fault, ...] = ()
     profile: str = "default"
+    queue: Queue = field(default_factory=Queue)
 
     def __post_init__(self) -> None:
         # A fault of SMTP must not meet a POP3 session, which has other attributes.
@@ -76,6 +82,11 @@ class World:
         if low == "postmaster":
             return "alice"
         return low if low in self.accounts else None
+
+    def customer(self, domain: str) -> str:
+        """The account for which mail to this domain is held (RFC 2645); "" if it is nobody's."""
+        user, _dot, rest = domain.lower().partition(".")
+        return user if rest == self.settings.dialup and user in self.accounts else ""
 
 
 class Session(ABC):

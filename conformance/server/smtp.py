@@ -217,6 +217,10 @@ class SmtpSession(Session):
         for function in self.hooks.get("secured", ()):
             function(self, keep)
 
+    def ended(self) -> None:
+        for extension in self.extensions:
+            extension.ended()
+
     # -- MAIL, RCPT ---------------------------------------------------------------------------
 
     def do_mail(self, text: str) -> None:
@@ -268,7 +272,7 @@ class SmtpSession(Session):
             self.say(error.code, error.status, error.text)
             return
         if to.domain and to.domain.lower() not in (self.settings.domain, self.settings.host):
-            if not self.user:
+            if not self.user and not self.world.customer(to.domain):
                 self.say("550", "5.7.1", "relaying is not for you")
                 return
             user: str | None = ""  # accepted for relaying; nothing leaves this machine

@@ -34,6 +34,14 @@ class Path:
     def address(self) -> str:
         return f"{self.local}@{self.domain}" if self.domain else self.local
 
+    @property
+    def wire(self) -> str:
+        """The address as it is sent on: a local part that is no dot-string is quoted."""
+        local = self.local
+        if local and not _DOT_STRING.match(local):
+            local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+        return f"{local}@{self.domain}" if self.domain else local
+
 
 def literal(text: str) -> bool:
     """Address literal, brackets included: 4.1.3."""

@@ -9,8 +9,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from conformance.scenario.model import Scenario
+from conformance.scenario.infer import flat
+from conformance.scenario.model import Receive, Scenario
 from conformance.target import Account, Target
+
+
+def queued(scenario: Scenario) -> bool:
+    """Whether the mail that is held for an account is fetched or counted."""
+    return any(isinstance(step, Receive) for step in flat(scenario.steps)) or bool({"odmr_domain", "held_address"} & scenario.names)
 
 
 class Borrowed:
@@ -39,6 +45,8 @@ class Pool:
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
         """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
+        if queued(scenario):  # else one account, so that no two scenarios fetch from one queue at a time
+            return [one for one in self.all if one.account.odmr_domain] or self.all[: scenario.accounts]
         if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
@@ -49,7 +57,7 @@ class Pool:
 
     def exclusive(self, scenario: Scenario) -> bool:
         """Whether the scenario must be alone in the mailboxes of its accounts. Those that only log in by SMTP share."""
-        return bool(scenario.accounts and (scenario.seeded or scenario.reads_mail or scenario.family == "pop3"))
+        return bool(scenario.accounts and (scenario.seeded or scenario.reads_mail or scenario.family == "pop3" or queued(scenario)))
 
     def shared_by(self, scenario: Scenario) -> list[Borrowed]:
         """The accounts of a scenario that need not be alone."""

@@ -162,6 +162,17 @@ class Connection:
             if not await self._more(deadline):
                 raise TransportError("timeout", "nothing more came", bytes(self.buffer))
 
+    async def exactly(self, count: int, deadline: float) -> bytes:
+        """So many octets. Raises TransportError (closed, timeout)."""
+        while len(self.buffer) < count:
+            if self.eof:
+                raise TransportError("closed", "the target closed the connection", bytes(self.buffer[:200]))
+            if not await self._more(deadline):
+                raise TransportError("timeout", "nothing more came", bytes(self.buffer[:200]))
+        octets = bytes(self.buffer[:count])
+        del self.buffer[:count]
+        return octets
+
     async def silence(self, seconds: float) -> bytes:
         """What arrives within so many seconds; b"" for silence (a close is silence too: see ``eof``)."""
         deadline = time.monotonic() + seconds

@@ -84,4 +84,7 @@ async def _after_login(
         reply = await client.say(base64.b64encode(account.password.encode()))
     else:
         return offered if "AUTH" in offered else None
-    return await _ask(runner, client, service) if reply.code == "235" else None
+    if reply.code != "235":
+        return None
+    after = await _ask(runner, client, service)
+    return after or offered if service == "odmr" else after  # ATRN and QUIT may be all that is left: RFC 2645 section 5.2

@@ -114,6 +114,7 @@ class Runner:
         self.facts.services = set(self.target.services)
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
+        self.facts.odmr_domains = sum(bool(one.odmr_domain) for one in self.target.accounts)
         self.facts.ca = self.target.ca is not None
         async with self.pool.probing():
             await self._probe(scenarios, only)
@@ -262,6 +263,10 @@ class Runner:
             variables[f"user{suffix}"] = account.user.encode()
             variables[f"password{suffix}"] = account.password.encode()
             variables[f"address{suffix}"] = account.address.encode()
+            variables[f"odmr_domain{suffix}"] = account.odmr_domain.encode()
+        held = accounts[0].account.odmr_domain if accounts else ""
+        variables["held_domain"] = held.encode() or variables.get("domain", b"")
+        variables["held_address"] = f"postmaster@{held}".encode() if held else variables.get("recipient", b"")
         if scenario.reads_mail and accounts:
             variables["recipient"] = accounts[0].account.address.encode()
             if len(accounts) > 1:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from conformance.protocol.customer import Manner
 from conformance.protocol.reply import show
 from conformance.scenario.expression import truth
 from conformance.scenario.functions import octets as as_octets
@@ -23,6 +24,7 @@ from conformance.scenario.model import (
     Let,
     Open,
     PatternLine,
+    Receive,
     Send,
     Simple,
     Tls,
@@ -222,7 +224,8 @@ async def when(play: Play, step: When) -> None:
 
 async def check(play: Play, step: Check) -> None:
     assert step.expression is not None
-    if play.lines[step.connection].gone and "message" not in play.env.variables:
+    # Of a connection that is gone nothing can be said, but of what was delivered or received.
+    if play.lines[step.connection].gone and not {"message", "received"} & play.env.variables.keys():
         return
     play.current = step.connection
     if truth(step.expression.evaluate(play.env)):
@@ -430,6 +433,10 @@ async def _silent(play: Play, step: Simple, line: Line) -> None:
 
 async def _command_mode(play: Play, step: Simple, line: Line) -> None:
     connection = line.live
+    if connection.buffer and not line.odd:
+        extra = bytes(connection.buffer)
+        play.transcript.add("S", extra[:2000], line.label, connection.tls is not None)
+        raise play.broken(step, "a reply came that no command asked for", show(extra))
     connection.write(b"NOOP\r\n")
     play.transcript.add("C", b"NOOP", line.label, connection.tls is not None)
     try:
@@ -471,10 +478,21 @@ async def _turn(play: Play, step: Simple, line: Line) -> None:
     play.transcript.remark("the roles are swapped")
 
 
-async def _receive(play: Play, step: Simple, line: Line) -> None:
-    messages, commands = await receive_mail(play, line)
+async def receive(play: Play, step: Receive) -> None:
+    line = play.lines[step.connection]
+    if line.gone:
+        return
+    texts = {key: as_octets(value.evaluate(play.env)).decode("utf-8", "surrogateescape") for key, value in step.options.items()}
+    offers = tuple(one.strip() for one in texts.pop("offers", "").split(",") if one.strip())
+    form = texts.pop("form", "plain")
+    manner = Manner(offers, {key: text.split("|") for key, text in texts.items()}, form)
+    customer, ended = await receive_mail(play, line, manner)
     play.env.variables.update(
-        received=b"".join(messages), received_count=len(messages), received_commands=b"\r\n".join(commands)
+        received=b"".join(bytes(one.octets) for one in customer.messages),
+        received_count=len(customer.messages),
+        received_commands="\r\n".join(customer.commands).encode("utf-8", "surrogateescape"),
+        received_breaches="\r\n".join(customer.breaches).encode("utf-8", "surrogateescape"),
+        received_ended=ended.encode(),
     )
 
 
@@ -514,7 +532,6 @@ _SIMPLE: dict[str, Callable[[Play, Simple, Line], Awaitable[None]]] = {
     "abort": _disconnect,
     "half-close": _disconnect,
     "turn": _turn,
-    "receive": _receive,
     "login": _login,
 }
 HANDLERS: dict[type, Callable[[Play, Any], Awaitable[None]]] = {
@@ -528,6 +545,7 @@ HANDLERS: dict[type, Callable[[Play, Any], Awaitable[None]]] = {
     Tls: tls,
     Auth: auth,
     Open: open_connection,
+    Receive: receive,
     Fetch: fetch,
     Simple: simple,
 }

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from conformance.scenario.errors import ScenarioErrors
+from conformance.scenario.infer import flat
 from conformance.scenario.loader import corpus_root, load
-from conformance.scenario.model import Corpus, Expect, Send
+from conformance.scenario.model import Corpus, Expect, Receive, Send
 
 GOOD = """\
 command: RCPT
@@ -122,3 +123,43 @@ def test_the_corpus_loads_fast() -> None:
     elapsed = time.perf_counter() - start
     assert found.scenarios
     assert elapsed / len(found.scenarios) < 0.002  # a thousand in a fraction of a second, on a busy machine too
+
+
+RECEIVES = """\
+command: ATRN
+service: odmr
+scenarios:
+  first:
+    title: A title
+    requirement: rfc9999/1/a
+    given: connected
+    cases:
+      one: {{how: 'offers="SIZE 10,8BITMIME" rcpt="450 later|250 ok" form=multi'}}
+    exchange: |
+      C: ATRN
+      S? 250 | 453
+      -- when 250
+      -- turn
+      -- receive {{how}}
+      -- check received_ended == "quit"
+      -- pass: enough
+      -- end
+      {last}
+"""
+OPENINGS = "openings: {smtp: {raw: {exchange: ''}, connected: {after: raw, exchange: 'S? 220'}}}\n"
+
+
+def test_receive_takes_its_manner_from_the_case(tmp_path: Path) -> None:
+    (tmp_path / "openings.yaml").write_text(OPENINGS)
+    scenario = corpus(tmp_path, RECEIVES.format(last="S: 503")).scenarios[0]
+    receive = next(step for step in flat(scenario.steps) if isinstance(step, Receive))
+    assert set(receive.options) == {"offers", "rcpt", "form"} and "deletes" in scenario.effects
+    assert isinstance(scenario.steps[-1], Expect)  # the branch that turns the roles ends the scenario
+
+
+@pytest.mark.parametrize(("last", "why"), [("-- receive", "comes after `-- turn`"), ("-- receive now", "cannot take 'now'")])
+def test_receive_is_checked(tmp_path: Path, last: str, why: str) -> None:
+    (tmp_path / "openings.yaml").write_text(OPENINGS)
+    with pytest.raises(ScenarioErrors) as caught:
+        corpus(tmp_path, RECEIVES.format(last=last))
+    assert why in str(caught.value)

@@ -69,6 +69,9 @@ class Extension:
     def secured(self) -> None:
         """TLS has begun: what the extension knew of the client is forgotten (RFC 3207 section 4.2)."""
 
+    def ended(self) -> None:
+        """The connection is gone."""
+
 
 def available(profile: str, service: str) -> list[type[Extension]]:
     """The extensions of a profile on a service, in the order of the EHLO list."""

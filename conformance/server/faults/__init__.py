@@ -10,6 +10,8 @@ Hooks, each a function whose first argument is the session: ``command(s, line)``
 sent; ``after(s, verb)`` changes state; ``states(s, allowed, verb)`` widens a row of the state table;
 ``capabilities(s, words)`` changes the EHLO or CAPA list; ``content(s, octets, sent)`` changes what is delivered (None: nothing is);
 ``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS; POP3: ``octets size stat uid top block update lock unlock vanished needs_utf8``.
+The server as client (relay.py): ``client(s, octets, reply)`` changes what it sends after a reply; ``understood more judged`` how it
+takes one; ``offered waiting domains undelivered kept notice`` what it knows and keeps.
 ``settings`` overrides fields of ``Settings``.
 """
 
