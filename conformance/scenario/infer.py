@@ -94,6 +94,8 @@ def infer(
     for step in before + played:
         if isinstance(step, Tls) and step not in before and phase == "plain" and f"not {tls}" not in needs:
             needs.append(f"plain: {tls}")
+        if isinstance(step, Tls) and step.certificate:
+            needs.append("certificate")
         elif isinstance(step, Auth):
             names |= {"user", "password"}
             if not step.unlisted and step.verb == "AUTH" and step not in before:

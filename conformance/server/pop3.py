@@ -127,7 +127,7 @@ class Pop3Session(Session):
 
     def do_capa(self) -> None:
         words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER",
-                 "SASL " + " ".join(sasl.MECHANISMS)]  # fmt: skip
+                 "SASL " + " ".join(sasl.offered(self.channel))]  # fmt: skip
         words += ["USER", "UTF8 USER", "LANG"]
         if not self.tls and self.state == "authorization":
             words.append("STLS")
@@ -206,11 +206,13 @@ class Pop3Session(Session):
 
     def do_auth(self, name: str = "", initial: str = "") -> None:
         if not name:
-            self.many("mechanisms follow", [one.encode() for one in sasl.MECHANISMS])
-        elif name.upper() not in sasl.MECHANISMS:
+            self.many("mechanisms follow", [one.encode() for one in sasl.offered(self.channel)])
+        elif name.upper() not in sasl.offered(self.channel):
             self.err("no such mechanism")
         else:
-            self.exchange = sasl.SaslExchange(name.upper(), self.world.accounts, self.settings.host)
+            self.exchange = sasl.SaslExchange(
+                name.upper(), self.world.accounts, self.settings.host, self.channel
+            )
             self._authenticate(initial.encode() if initial else None)
 
     def _response(self, line: bytes, overlong: bool) -> None:

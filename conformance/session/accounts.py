@@ -39,7 +39,12 @@ class Pool:
         self._changed = asyncio.Condition()
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
-        """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
+        """For mail that is read back any account with an address; for mailboxes rather not the recipients'. Where the
+        scenario asks for a token or a certificate, only accounts that have one."""
+        if "certificate" in scenario.needs:
+            return [one for one in self.all if one.account.certificate]
+        if "bearer" in scenario.needs:
+            return [one for one in self.all if one.account.bearer]
         if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
@@ -54,7 +59,8 @@ class Pool:
         wanted = scenario.accounts
         exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3")
         if not exclusive or not wanted:
-            yield self.all[:wanted]
+            having = self.candidates(scenario) if {"certificate", "bearer"} & set(scenario.needs) else []
+            yield (having + [one for one in self.all if one not in having])[:wanted]
             return
         candidates = self.candidates(scenario)
         candidates += [one for one in self.all if one not in candidates] if len(candidates) < wanted else []

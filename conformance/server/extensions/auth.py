@@ -18,7 +18,8 @@ class Auth(Extension):
 
     def mechanisms(self) -> tuple[str, ...]:
         """Those on offer in the present phase."""
-        return sasl.MECHANISMS
+        anonymous = self.session.service == "smtp"  # who sends mail there need not log in anyway
+        return sasl.offered(self.session.channel, anonymous=anonymous)
 
     def offer(self) -> str | None:
         return None if self.session.user else "AUTH " + " ".join(self.mechanisms())
@@ -40,7 +41,9 @@ class Auth(Extension):
         elif name not in self.mechanisms():
             session.say("504", "5.5.4", "no such mechanism")
         else:
-            session.exchange = sasl.SaslExchange(name, session.world.accounts, session.settings.host)
+            session.exchange = sasl.SaslExchange(
+                name, session.world.accounts, session.settings.host, session.channel
+            )
             self._authenticate(initial.encode() if initial else None)
 
     def _response(self, line: bytes, overlong: bool) -> None:
