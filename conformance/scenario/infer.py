@@ -136,7 +136,7 @@ def infer(
         need = BASE_NAMES.get(name, "")
         if need and not (name == "recipient" and reads_mail):
             needs.append(need)
-    if any(name in names for name in ("user", "password", "address")) or "account" in needs:
+    if any(name in names for name in ("user", "password", "address", "bearer")) or {"account", "certificate"} & set(needs):
         accounts = max(accounts, 1)
         if "account" not in needs:
             needs.append("account")

@@ -217,6 +217,7 @@ class Pop3Session(Session):
 
     def _response(self, line: bytes, overlong: bool) -> None:
         self.verb = "AUTH"
+        line = self.hook("response", line)
         if overlong or len(line) > self.settings.auth_line - 2:
             self.exchange = None
             self.err("the response is too long")

@@ -57,6 +57,8 @@ def client_first(message: bytes, channel: Channel) -> First:
         if any(name in "ancmrspivE" for name, _value in found[2:]):
             raise ValueError("an attribute out of place")
         user, acting = _name(found[0][1], channel), _name(authzid[2:].decode("utf-8"), channel)
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
     except ValueError as error:
         raise Malformed(str(error)) from None
     if not re.fullmatch(r"[!-+\--~]+", found[1][1]):
@@ -74,14 +76,25 @@ def _name(text: str, channel: Channel) -> str:
 
 
 def bound(first: First, plus: bool, channel: Channel) -> bytes:
-    """What the ``c=`` attribute must be, base64. Raises Refused: section 6."""
+    """The channel binding data that the ``c=`` attribute must hold. Raises Refused: section 6."""
     if first.flag == "y" and channel.bindings and channel.checks("y-flag"):
         raise Refused  # the list of mechanisms was changed on the way
     if channel.checks("y-flag") and plus != (first.flag == "p"):
         raise Refused
     if plus and first.binding not in channel.bindings and channel.checks("binding-type"):
         raise Refused
-    return base64.b64encode(first.header + channel.bindings.get(first.binding, b""))
+    return channel.bindings.get(first.binding, b"")
+
+
+def same(first: First, data: bytes, given: str, channel: Channel) -> bool:
+    """Whether the ``c=`` attribute is the one that the server would have written: section 6."""
+    if given == base64.b64encode(first.header + data).decode():
+        return True
+    try:
+        header = base64.b64decode(given, validate=True).startswith(first.header)
+    except ValueError:
+        return False
+    return not channel.checks("binding-data" if header else "binding-header")
 
 
 def client_final(message: bytes, channel: Channel) -> tuple[bytes, list[tuple[str, str]], bytes]:
@@ -104,7 +117,7 @@ def mechanism(name: str) -> Callable[[Mapping[str, str], str, Channel], Exchange
 
     def exchange(accounts: Mapping[str, str], host: str, channel: Channel) -> Exchange:
         first = client_first((yield b""), channel)
-        binding = bound(first, plus, channel)
+        data = bound(first, plus, channel)
         nonce = first.nonce + base64.b64encode(secrets.token_bytes(18)).decode()
         salt = salt_of(first.user)
         reply = f"r={nonce},s={base64.b64encode(salt).decode()},i={ITERATIONS}".encode()
@@ -113,13 +126,13 @@ def mechanism(name: str) -> Callable[[Mapping[str, str], str, Channel], Exchange
         known = first.user in accounts
         keys = scram.keys(digest, accounts.get(first.user, secrets.token_hex(8)), salt, ITERATIONS)
         message = scram.auth_message(first.bare, reply, without)
-        if channel.checks("binding") and found[0][1].encode() != binding:
+        if not same(first, data, found[0][1], channel):
             raise Refused
         if channel.checks("nonce") and found[1][1] != nonce:
             raise Refused
         if not known or not (scram.proves(keys, message, given) or not channel.checks("proof")):
             raise Refused
-        if first.authzid not in ("", first.user) and channel.checks("authzid"):
+        if first.authzid not in ("", first.user) and channel.checks("scram-authzid"):
             raise Refused
         if (yield b"v=" + base64.b64encode(scram.signature(keys, message))):
             raise Malformed("nothing is left to be said")

@@ -67,7 +67,7 @@ def oauthbearer(accounts: Mapping[str, str], host: str, channel: Channel) -> Exc
     pairs = _pairs(rest[:-1])
     owner = _owner(accounts, pairs.get("auth", ""))
     ours = pairs.get("host", host).lower() in (host, "localhost", "127.0.0.1", "::1")  # section 3.2
-    theirs = authzid in ("", owner) or not channel.checks("authzid")
+    theirs = authzid in ("", owner) or not channel.checks("oauth-authzid")
     if owner is None or not theirs or not ours:
         yield _failure(status="invalid_token" if pairs.get("auth") else "invalid_request", scope="mail")
         raise Refused  # section 3.2.3: whatever the answer is
@@ -81,7 +81,7 @@ def xoauth2(accounts: Mapping[str, str], host: str, channel: Channel) -> Exchang
         raise Malformed("not an XOAUTH2 response")
     user, authorization = match[1].decode("utf-8", "replace"), match[2].decode("utf-8", "replace")
     owner = _owner(accounts, authorization)
-    if owner is None or (owner != user and channel.checks("authzid")):
+    if owner is None or (owner != user and channel.checks("xoauth2-user")):
         yield _failure(status="400", schemes="bearer", scope="mail")
         raise Refused
     return user
@@ -91,7 +91,7 @@ def external(accounts: Mapping[str, str], host: str, channel: Channel) -> Exchan
     (authzid,) = texts((yield b""), 1)
     if channel.identity not in accounts:
         raise Refused
-    if prepared(authzid) not in ("", channel.identity) and channel.checks("authzid"):
+    if prepared(authzid) not in ("", channel.identity) and channel.checks("external-authzid"):
         raise Refused
     return channel.identity
 

@@ -124,7 +124,8 @@ class Play:
         line = Line(name, service)
         self.lines[name] = line
         try:
-            line.connection = await self.runner.connect(service)
+            certificate = self.certificate if "certificate" in self.scenario.needs else None
+            line.connection = await self.runner.connect(service, certificate=certificate)
         except TransportError as error:
             raise Ended("inconclusive", str(error)) from None
         self.transcript.remark(f"{name}: connected to {service}" if name != MAIN else f"connected to {service}")

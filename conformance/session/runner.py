@@ -87,7 +87,7 @@ class Runner:
                 return None
         return context
 
-    async def connect(self, service: str, tries: int = 3) -> Connection:
+    async def connect(self, service: str, tries: int = 3, certificate: Path | None = None) -> Connection:
         """A connection to a service, TLS on where the port wants it. Raises TransportError."""
         known = self.target.services.get(service)
         if known is None:
@@ -104,7 +104,7 @@ class Runner:
                     raise
                 await asyncio.sleep(0.1 * (attempt + 1))
         if known.tls == "implicit":
-            context = self.context()
+            context = self.context(certificate=certificate)
             assert context is not None
             try:
                 await connection.handshake(context, self.target.host, timeout)

@@ -48,6 +48,7 @@ class Auth(Extension):
 
     def _response(self, line: bytes, overlong: bool) -> None:
         self.session.verb = "AUTH"
+        line = self.session.hook("response", line)
         if overlong or len(line) > self.session.settings.auth_line - 2:
             self.session.say("500", "5.5.6", "the response is too long")
         elif line == b"*":
