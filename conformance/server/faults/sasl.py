@@ -1,0 +1,257 @@
+"""Faults of SASL mechanisms, on SMTP and POP3 alike: RFC 5802 with channel binding, RFC 7628, 4422 (EXTERNAL), 4505."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from typing import Any
+
+from conformance.server.base import Fault
+from conformance.server.faults.pop3_sessions import open_box
+
+Hooks = dict[str, Callable[..., Any]]
+Change = Callable[[Any, bytes], bytes]
+_AUTH = re.compile(rb"(?i)AUTH +(\S+)(?: +(\S+))?$")
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _begun(s: Any, line: bytes) -> bytes:
+    """Remembers the mechanism and the client's messages."""
+    found = _AUTH.match(line)
+    if found:
+        s.memory["mechanism"] = found[1].decode("latin-1").upper()
+        s.memory["said"] = [_decoded(found[2])] if found[2] else []
+    return line
+
+
+def _said(s: Any, line: bytes) -> bytes:
+    s.memory.setdefault("said", []).append(_decoded(line))
+    return line
+
+
+def _reply(mechanisms: str, change: Change) -> Hooks:
+    """Changes the replies to AUTH with mechanisms whose name the pattern matches from its beginning."""
+
+    def reply(s: Any, octets: bytes, verb: str) -> bytes:
+        if verb != "AUTH" or not re.match(mechanisms, s.memory.get("mechanism", "")) or s.memory.get("changing"):
+            return octets
+        s.memory["changing"] = True  # what the change itself says is left as it is
+        try:
+            return change(s, octets)
+        finally:
+            s.memory["changing"] = False
+
+    return {"command": _begun, "response": _said, "reply": reply}
+
+
+def _mark(octets: bytes) -> bytes:
+    """What a challenge begins with, or b""."""
+    return next((mark for mark in (b"334 ", b"+ ") if octets.startswith(mark)), b"")
+
+
+def _challenge(mechanisms: str, change: Callable[[Any, bytes], bytes]) -> Hooks:
+    """Challenges, decoded, are changed."""
+
+    def changed(s: Any, octets: bytes) -> bytes:
+        mark = _mark(octets)
+        return mark + base64.b64encode(change(s, _decoded(octets[len(mark) :].strip()))) + b"\r\n" if mark else octets
+
+    return _reply(mechanisms, changed)
+
+
+def _failed(octets: bytes) -> bool:
+    return octets.startswith((b"5", b"-ERR"))
+
+
+def _succeed(s: Any) -> bytes:
+    """Somebody is logged in."""
+    name = next(one for one in s.world.accounts if not s.world.storage.mailbox(one).locked)
+    s.reader = s.exchange = None
+    if s.family == "pop3":
+        return open_box(s, name)
+    s.user = name
+    return b"235 2.7.0 authenticated\r\n"
+
+
+def _refuse(s: Any) -> bytes:
+    s.reader = s.exchange = None
+    s.user = ""
+    return b"-ERR [AUTH] wrong credentials\r\n" if s.family == "pop3" else b"535 5.7.8 wrong credentials\r\n"
+
+
+def _accepts(mechanisms: str, when: Callable[[list[bytes]], bool]) -> Hooks:
+    """A failure becomes a success when the client said such things."""
+    return _reply(mechanisms, lambda s, o: _succeed(s) if _failed(o) and when(s.memory.get("said", [])) else o)
+
+
+def _rejects(mechanisms: str, when: Callable[[list[bytes]], bool]) -> Hooks:
+    """A challenge or a success becomes a failure when the client said such things."""
+
+    def change(s: Any, octets: bytes) -> bytes:
+        if _failed(octets) or not when(s.memory.get("said", [])):
+            return octets
+        if s.family == "pop3":
+            s.release()
+        else:  # nothing of the exchange is waited for once this reply is sent
+            s.expect_line = lambda limit, handler: s.__dict__.pop("expect_line")
+        return _refuse(s)
+
+    return _reply(mechanisms, change)
+
+
+def _closes(mechanisms: str, when: Callable[[Any, bytes], bool]) -> Hooks:
+    def change(s: Any, octets: bytes) -> bytes:
+        s.closing = s.closing or when(s, octets)
+        return octets
+
+    return _reply(mechanisms, change)
+
+
+def _says(mechanism: bytes, refusal: str, when: Callable[[Any], bool]) -> Hooks:
+    """A mechanism is answered in the server's place: "" refusal is a success."""
+
+    def instead(s: Any, verb: str, rest: bytes) -> bytes | None:
+        if verb != "AUTH" or rest.split(b" ")[0].upper() != mechanism or not when(s):
+            return None
+        return _refuse(s) if refusal else _succeed(s)
+
+    return {"instead": instead}
+
+
+def _list(change: Callable[[Any, list[str]], list[str]]) -> Hooks:
+    """The mechanisms of the AUTH line (SMTP) or the SASL line (POP3)."""
+
+    def capabilities(s: Any, words: list[str]) -> list[str]:
+        return [
+            " ".join([word.split(" ")[0], *change(s, word.split(" ")[1:])]) if word.startswith(("AUTH ", "SASL ")) else word
+            for word in words
+        ]
+
+    return {"capabilities": capabilities}
+
+
+def _final_has(part: bytes) -> Callable[[list[bytes]], bool]:
+    return lambda said: any(part in one for one in said)
+
+
+def _after_error(said: list[bytes]) -> bool:
+    return len(said) > 1 and said[-1] != b"*"
+
+
+def _error(change: Callable[[bytes], bytes]) -> Hooks:
+    return _challenge("OAUTHBEARER", lambda s, c: change(c) if c.startswith(b"{") else c)
+
+
+_SCRAM, _PLUS, _OAUTH = "SCRAM", "SCRAM-.*-PLUS", "OAUTHBEARER"
+_UNCHECKED = (
+    ("y-flag", "rfc5802/6/y-flag-refused", "The flag y is taken although channel binding is offered"),
+    ("binding-type", "rfc5802/6/type-supported", "An unknown type of channel binding is taken as one without data"),
+    ("binding-header", "rfc5802/6/header-validated", "The header in the channel binding is not compared"),
+    ("binding-data", "rfc5802/6/data-validated", "The channel binding data are not compared"),
+    ("nonce", "rfc5802/5.1/nonce-verified", "The nonce of the last message is not compared"),
+    ("extension", "rfc5802/5.1/mandatory-extension", "Mandatory extensions are skipped"),
+    ("flag", "rfc5802/5/first-character", "Any flag is taken as n"),
+    ("name-encoding", "rfc5802/5.1/name-encoding", "User names are decoded as quoted-printable is"),
+    ("proof", "rfc5802/3/wrong-proof", "The proof is not verified"),
+    ("scram-authzid", "rfc5802/5/authzid-authorized", "SCRAM ignores the authorization identity"),
+    ("oauth-authzid", "rfc7628/3.2/identity-allowed", "OAUTHBEARER ignores the authorization identity"),
+    ("external-authzid", "rfc4422/A.1/identity-allowed", "EXTERNAL ignores the authorization identity"),
+)
+FAULTS = [
+    Fault(f"sasl-no-{name}", requirement, summary, settings={"sasl_unchecked": frozenset({name})})
+    for name, requirement, summary in _UNCHECKED
+] + [
+    Fault(f"sasl-{name}", requirement, summary, service, hooks)
+    for name, requirement, summary, service, hooks in (
+        ("xoauth2-any-user", "rfc4954/6/wrong-credentials", "XOAUTH2 does not compare the token's owner", "smtp",
+         _accepts("XOAUTH2", lambda said: b"auth=Bearer " in said[0] and b"no-such" not in said[0] and len(said) > 1)),
+        ("wrong-verifier", "rfc5802/3/server-proves", "SCRAM's last message is signed with another key", "",
+         _challenge(_SCRAM, lambda s, c: b"v=" + base64.b64encode(bytes(20)) if c.startswith(b"v=") else c)),
+        ("no-verifier", "rfc5802/3/server-proves", "SCRAM succeeds without a last message", "smtp",
+         _challenge(_SCRAM, lambda s, c: b"" if c.startswith(b"v=") else c)),
+        ("error-without-reason", "rfc5802/5.1/error-is-named", "After a failure SCRAM's last message is no error", "",
+         _reply(_SCRAM, lambda s, o: (b"+ " if s.family == "pop3" else b"334 ") + b"eD1iYWQ=\r\n"
+                if o.startswith((b"535", b"-ERR [AUTH]")) else o)),
+        ("scram-asks", "rfc5802/5/client-first", "SCRAM's first challenge is a text", "",
+         _challenge(_SCRAM, lambda s, c: c or b"who?")),
+        ("scram-strict-first", "rfc5802/5.1/extensions-ignored", "SCRAM refuses unknown attributes of the first message", "",
+         _rejects(_SCRAM, lambda said: b",x=" in b"".join(said[:1]))),
+        ("scram-strict-final", "rfc5802/5.1/extensions-ignored", "SCRAM refuses unknown attributes of the last message", "",
+         _rejects(_SCRAM, lambda said: b",x=" in b"".join(said[1:]))),
+        ("scram-name-closes", "rfc5802/5.1/name-prepared", "A user name that is not UTF-8 ends the session", "",
+         _closes(_SCRAM, lambda s, o: b"not UTF-8" in o)),
+        ("scram-name-accepted", "rfc5802/5.1/name-prepared", "A control character in a user name is dropped", "",
+         _accepts(_SCRAM, _final_has(b"\x01,r="))),
+        ("scram-no-y", "rfc5802/6/y-flag-accepted", "The flag y is always refused", "",
+         _rejects(_SCRAM, lambda said: b"".join(said[:1]).startswith(b"y,"))),
+        ("plus-refused", "rfc5802/6/binding-succeeds", "Channel binding never succeeds", "",
+         _rejects(_PLUS, lambda said: b"c=" in b"".join(said[1:]))),
+        ("plus-alone", "rfc5802/6/both-offered", "Only the variants with channel binding are offered", "",
+         _list(lambda s, names: [one for one in names if one + "-PLUS" not in names])),
+        ("scram-cancel-ignored", "rfc4954/4/cancel", "SCRAM's last step cannot be cancelled", "smtp",
+         {"command": _begun, "response": lambda s, line: b"" if line == b"*" and len(s.memory.get("said", [])) > 0
+          and s.memory.get("mechanism", "").startswith("SCRAM") else line}),
+        ("scram-cancel-ignored-pop3", "rfc5034/4/cancel", "SCRAM's last step cannot be cancelled", "pop3",
+         {"command": _begun, "response": lambda s, line: b"" if line == b"*"
+          and s.memory.get("mechanism", "").startswith("SCRAM") else line}),
+        ("oauth-refused", "rfc7628/3/right-token", "OAUTHBEARER never succeeds", "", _rejects(_OAUTH, lambda said: bool(said))),
+        ("oauth-asks", "rfc7628/3/client-first", "OAUTHBEARER's first challenge is a text", "",
+         _challenge(_OAUTH, lambda s, c: c or b"token?")),
+        ("oauth-scheme", "rfc7628/4/scheme-case", "Only Bearer is known", "",
+         _rejects(_OAUTH, lambda said: any(b"auth=" in one and b"auth=Bearer" not in one for one in said))),
+        ("oauth-strict", "rfc7628/3.1/unknown-pairs-ignored", "Unknown keys are refused", "",
+         _rejects(_OAUTH, _final_has(b"unknownkey="))),
+        ("oauth-clear", "rfc7628/3/bearer-needs-tls", "OAUTHBEARER is offered in the clear", "",
+         _list(lambda s, names: list(dict.fromkeys([*names, "OAUTHBEARER"])))),
+        ("oauth-clear-accepted", "rfc7628/3/refused-in-the-clear", "OAUTHBEARER is taken in the clear", "",
+         _says(b"OAUTHBEARER", "", lambda s: not s.tls)),
+        ("oauth-no-error", "rfc7628/3.2.2/error-is-a-challenge", "A refused token is refused at once", "",
+         _rejects(_OAUTH, _final_has(b"no-such-token"))),
+        ("oauth-no-status", "rfc7628/3.2.2/error-has-status", "The error result has no status", "",
+         _error(lambda c: b'{"scope": "mail"}')),
+        ("oauth-not-json", "rfc7628/3.2.2/error-is-a-challenge", "The error result is no JSON", "",
+         _error(lambda c: b"status=invalid_token")),
+        ("oauth-second-chance", "rfc7628/3.2.3/fails-after-answer", "A right token after the error result logs in", "",
+         _accepts(_OAUTH, lambda said: len(said) > 1 and b"auth=Bearer" in said[-1])),
+        ("oauth-error-forgiven", "rfc7628/3.2.3/fails-after-answer", "After the answer to the error result there is success", "",
+         _accepts(_OAUTH, lambda said: len(said) > 1 and said[-1] == b"\x01" and b"no-such-token" in said[0])),
+        ("oauth-abort-closes", "rfc7628/3.2.3/abort-after-error", "An abort after the error result ends the session", "",
+         _closes(_OAUTH, lambda s, o: b"cancelled" in o)),
+        ("oauth-no-auth", "rfc7628/3.1/auth-required", "A response without a token logs in", "",
+         _accepts(_OAUTH, lambda said: any(one.startswith(b"n,a=") and b"auth=" not in one for one in said))),
+        ("oauth-any-form", "rfc7628/3.1/response-form", "Whatever holds a token logs in", "",
+         _accepts(_OAUTH, lambda said: any(re.search(b"[0-9a-f]{39}", one) for one in said))),
+        ("oauth-separator", "rfc7628/3.1/lone-separator-fails", "A lone separator logs in", "",
+         _accepts(_OAUTH, lambda said: said == [b"\x01"])),
+        ("xoauth2-refused", "rfc4954/4/success", "XOAUTH2 never succeeds", "smtp", _rejects("XOAUTH2", lambda said: bool(said))),
+        ("xoauth2-refused-pop3", "rfc5034/4/success", "XOAUTH2 never succeeds", "pop3",
+         _rejects("XOAUTH2", lambda said: bool(said))),
+        ("xoauth2-any-token", "rfc5034/4/wrong-credentials", "XOAUTH2 takes any token", "pop3",
+         _accepts("XOAUTH2", lambda said: bool(said) and b"auth=" in said[0])),
+        ("external-anyone", "rfc4422/A.1/credentials-needed", "EXTERNAL logs in without a certificate", "",
+         _says(b"EXTERNAL", "", lambda s: not s.channel.identity)),
+        ("external-refused", "rfc4422/A.1/certificate-logs-in", "EXTERNAL never succeeds", "",
+         _says(b"EXTERNAL", "no", lambda s: True)),
+        ("external-asks", "rfc4422/A.1/client-first", "EXTERNAL's first challenge is a text", "",
+         _challenge("EXTERNAL", lambda s, c: c or b"who?")),
+        ("external-hidden", "rfc8314/4.2/access-external-enabled", "EXTERNAL is not offered on POP3", "pop3",
+         _list(lambda s, names: [one for one in names if one != "EXTERNAL"])),
+        ("external-hidden-smtp", "rfc8314/4.2/submission-external-offered", "EXTERNAL is not offered on SMTP", "smtp",
+         _list(lambda s, names: [one for one in names if one != "EXTERNAL"])),
+        ("external-form", "rfc4422/A.1/identity-form", "EXTERNAL looks at an identity up to a NUL only", "",
+         _accepts("EXTERNAL", lambda said: b"\0" in b"".join(said))),
+        ("anonymous-refused", "rfc4505/2/anyone-logs-in", "ANONYMOUS never succeeds", "smtp",
+         _rejects("ANONYMOUS", lambda said: bool(said))),
+        ("anonymous-address", "rfc4505/2/message-forms", "ANONYMOUS wants an address", "smtp",
+         _rejects("ANONYMOUS", lambda said: bool(said) and b"@" not in said[-1])),
+        ("anonymous-short", "rfc4505/2/token-length", "ANONYMOUS takes 64 octets", "smtp",
+         _rejects("ANONYMOUS", lambda said: bool(said) and len(said[-1]) > 64)),
+    )
+]  # fmt: skip
