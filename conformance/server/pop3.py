@@ -125,9 +125,12 @@ class Pop3Session(Session):
 
     # -- AUTHORIZATION ------------------------------------------------------------------------
 
+    def mechanisms(self) -> tuple[str, ...]:
+        return sasl.offered(self.channel, plaintext=self.settings.plaintext_auth)
+
     def do_capa(self) -> None:
         words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER",
-                 "SASL " + " ".join(sasl.offered(self.channel))]  # fmt: skip
+                 "SASL " + " ".join(self.mechanisms())]  # fmt: skip
         words += ["USER", "UTF8 USER", "LANG"]
         if not self.tls and self.state == "authorization":
             words.append("STLS")
@@ -206,8 +209,8 @@ class Pop3Session(Session):
 
     def do_auth(self, name: str = "", initial: str = "") -> None:
         if not name:
-            self.many("mechanisms follow", [one.encode() for one in sasl.offered(self.channel)])
-        elif name.upper() not in sasl.offered(self.channel):
+            self.many("mechanisms follow", [one.encode() for one in self.mechanisms()])
+        elif name.upper() not in self.mechanisms():
             self.err("no such mechanism")
         else:
             self.exchange = sasl.SaslExchange(

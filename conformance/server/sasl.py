@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 from conformance.server import sasl_scram, sasl_tokens
 from conformance.server.channel import Channel
-from conformance.server.sasl_base import Exchange, Malformed, Refused, texts, verified
+from conformance.server.sasl_base import Exchange, Malformed, Refused, ServerFirst, texts, verified
 
-__all__ = ["MECHANISMS", "PLAINTEXT", "Channel", "Exchange", "Malformed", "Refused", "SaslExchange", "decode", "offered"]
+__all__ = ["MECHANISMS", "PLAINTEXT", "Channel", "Exchange", "Malformed", "Refused", "SaslExchange", "ServerFirst", "decode", "offered"]
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 PLAINTEXT = ("PLAIN", "LOGIN")
 
@@ -68,9 +68,10 @@ _BOUND: dict[str, Callable[[Mapping[str, str], str, Channel], Exchange]] = {
 }  # fmt: skip
 
 
-def offered(channel: Channel, *, anonymous: bool = False) -> tuple[str, ...]:
-    """The mechanisms of the present phase. ``anonymous``: where it gives nobody more than he has (RFC 4505 section 5)."""
-    found: tuple[str, ...] = MECHANISMS
+def offered(channel: Channel, *, plaintext: bool = True, anonymous: bool = False) -> tuple[str, ...]:
+    """The mechanisms of the present phase. ``plaintext``: without TLS too, which RFC 4954 section 4 advises against;
+    ``anonymous``: where it gives nobody more than he has (RFC 4505 section 5)."""
+    found = tuple(name for name in MECHANISMS if plaintext or channel.secure or name not in PLAINTEXT)
     if channel.bindings:  # RFC 5802 section 6
         found += ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
     if channel.secure:  # RFC 7628 section 3: a token is nothing for the clear
@@ -100,7 +101,7 @@ class SaslExchange:
             self._begun = True
             return "challenge", self._challenge
         if not self._begun and self._challenge:
-            raise Malformed("the server speaks first in this mechanism")
+            raise ServerFirst("the server speaks first in this mechanism")
         self._begun = True
         try:
             return "challenge", self._exchange.send(response or b"")

@@ -19,6 +19,10 @@ class Malformed(Exception):
     """A response that does not have the mechanism's form."""
 
 
+class ServerFirst(Malformed):
+    """An initial response where the server begins: RFC 4954 section 4."""
+
+
 def prepared(name: str) -> str:
     """A name by SASLprep; RFC 4954 section 4, RFC 5034 section 4: where preparation fails, authentication does."""
     try:

@@ -19,7 +19,8 @@ class Auth(Extension):
     def mechanisms(self) -> tuple[str, ...]:
         """Those on offer in the present phase."""
         anonymous = self.session.service == "smtp"  # who sends mail there need not log in anyway
-        return sasl.offered(self.session.channel, anonymous=anonymous)
+        plaintext = self.session.settings.plaintext_auth
+        return sasl.offered(self.session.channel, plaintext=plaintext, anonymous=anonymous)
 
     def offer(self) -> str | None:
         return None if self.session.user else "AUTH " + " ".join(self.mechanisms())
@@ -63,7 +64,7 @@ class Auth(Extension):
             response = None if text is None else sasl.decode(text)
             kind, value = session.exchange.step(response)
         except sasl.Malformed as error:
-            session.say("501", "5.5.2", str(error))
+            session.say("501", "5.7.0" if isinstance(error, sasl.ServerFirst) else "5.5.2", str(error))
         except sasl.Refused:
             session.say("535", "5.7.8", "wrong credentials")
         else:
