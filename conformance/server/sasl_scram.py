@@ -81,7 +81,7 @@ def bound(first: First, plus: bool, channel: Channel) -> bytes:
         raise Refused  # the list of mechanisms was changed on the way
     if channel.checks("y-flag") and plus != (first.flag == "p"):
         raise Refused
-    if plus and first.binding not in channel.bindings and channel.checks("binding-type"):
+    if first.flag == "p" and first.binding not in channel.bindings and channel.checks("binding-type"):
         raise Refused
     return channel.bindings.get(first.binding, b"")
 

@@ -141,10 +141,6 @@ def _final_has(part: bytes) -> Callable[[list[bytes]], bool]:
     return lambda said: any(part in one for one in said)
 
 
-def _after_error(said: list[bytes]) -> bool:
-    return len(said) > 1 and said[-1] != b"*"
-
-
 def _error(change: Callable[[bytes], bytes]) -> Hooks:
     return _challenge("OAUTHBEARER", lambda s, c: change(c) if c.startswith(b"{") else c)
 
@@ -167,6 +163,9 @@ _UNCHECKED = (
 FAULTS = [
     Fault(f"sasl-no-{name}", requirement, summary, settings={"sasl_unchecked": frozenset({name})})
     for name, requirement, summary in _UNCHECKED
+] + [
+    Fault("sasl-any-type", "rfc5802/6/type-supported", "Unknown types of channel binding are taken, whatever the data",
+          settings={"sasl_unchecked": frozenset({"binding-type", "binding-data"})}),
 ] + [
     Fault(f"sasl-{name}", requirement, summary, service, hooks)
     for name, requirement, summary, service, hooks in (
@@ -201,6 +200,22 @@ FAULTS = [
         ("scram-cancel-ignored-pop3", "rfc5034/4/cancel", "SCRAM's last step cannot be cancelled", "pop3",
          {"command": _begun, "response": lambda s, line: b"" if line == b"*"
           and s.memory.get("mechanism", "").startswith("SCRAM") else line}),
+        ("scram-no-proof", "rfc5802/3/wrong-proof", "SCRAM succeeds without a proof", "",
+         _accepts(_SCRAM, lambda said: len(said) > 1 and b",p=" not in said[-1])),
+        ("scram-anybody", "rfc5802/3/wrong-proof", "SCRAM takes unknown users", "",
+         _accepts(_SCRAM, lambda said: len(said) > 1 and b"n=no-such-" in said[0])),
+        ("scram-pop3-own-nonce", "rfc5802/5.1/nonce-begins-with-clients", "The server has a nonce of its own", "pop3",
+         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=", b"r=x", c))),
+        ("scram-pop3-no-nonce", "rfc5802/5.1/nonce-begins-with-clients", "The server adds nothing to the nonce", "pop3",
+         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + s.memory["said"][0].rpartition(b"r=")[2], c))),
+        ("scram-pop3-same-nonce", "rfc5802/5.1/nonce-fresh", "The server's part of the nonce is constant", "pop3",
+         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + s.memory["said"][0].rpartition(b"r=")[2] + b"x", c))),
+        ("scram-pop3-no-salt", "rfc5802/5.1/salt-and-count", "The salt is left out", "pop3",
+         _challenge(_SCRAM, lambda s, c: re.sub(b",s=[^,]+", b"", c))),
+        ("scram-pop3-iterations", "rfc5802/5.1/iterations", "SCRAM-SHA-1's iteration count is 1000", "pop3",
+         _challenge("SCRAM-SHA-1$", lambda s, c: re.sub(b",i=[0-9]+", b",i=1000", c))),
+        ("scram-pop3-256-iterations", "rfc7677/4/iterations", "SCRAM-SHA-256's iteration count is 1000", "pop3",
+         _challenge("SCRAM-SHA-256$", lambda s, c: re.sub(b",i=[0-9]+", b",i=1000", c))),
         ("oauth-refused", "rfc7628/3/right-token", "OAUTHBEARER never succeeds", "", _rejects(_OAUTH, lambda said: bool(said))),
         ("oauth-asks", "rfc7628/3/client-first", "OAUTHBEARER's first challenge is a text", "",
          _challenge(_OAUTH, lambda s, c: c or b"token?")),
@@ -228,11 +243,19 @@ FAULTS = [
          _accepts(_OAUTH, lambda said: any(one.startswith(b"n,a=") and b"auth=" not in one for one in said))),
         ("oauth-any-form", "rfc7628/3.1/response-form", "Whatever holds a token logs in", "",
          _accepts(_OAUTH, lambda said: any(re.search(b"[0-9a-f]{39}", one) for one in said))),
+        ("oauth-empty-token", "rfc7628/3.1/response-form", "An empty token logs in", "",
+         _accepts(_OAUTH, _final_has(b"auth=Bearer \x01"))),
+        ("oauth-any-answer", "rfc7628/3.2.3/fails-after-answer", "Some answers to the error result are a success", "",
+         _accepts(_OAUTH, lambda said: len(said) > 1 and said[-1] != b"\x01" and b"no-such-token" in said[0])),
         ("oauth-separator", "rfc7628/3.1/lone-separator-fails", "A lone separator logs in", "",
          _accepts(_OAUTH, lambda said: said == [b"\x01"])),
         ("xoauth2-refused", "rfc4954/4/success", "XOAUTH2 never succeeds", "smtp", _rejects("XOAUTH2", lambda said: bool(said))),
         ("xoauth2-refused-pop3", "rfc5034/4/success", "XOAUTH2 never succeeds", "pop3",
          _rejects("XOAUTH2", lambda said: bool(said))),
+        ("xoauth2-no-token", "rfc4954/6/wrong-credentials", "XOAUTH2 wants no bearer token", "smtp",
+         _accepts("XOAUTH2", lambda said: b"Bearer" not in b"".join(said) and b"user=" in b"".join(said))),
+        ("xoauth2-no-token-pop3", "rfc5034/4/wrong-credentials", "XOAUTH2 wants no bearer token", "pop3",
+         _accepts("XOAUTH2", lambda said: b"Bearer" not in b"".join(said) and b"user=" in b"".join(said))),
         ("xoauth2-any-token", "rfc5034/4/wrong-credentials", "XOAUTH2 takes any token", "pop3",
          _accepts("XOAUTH2", lambda said: bool(said) and b"auth=" in said[0])),
         ("external-anyone", "rfc4422/A.1/credentials-needed", "EXTERNAL logs in without a certificate", "",
@@ -247,6 +270,10 @@ FAULTS = [
          _list(lambda s, names: [one for one in names if one != "EXTERNAL"])),
         ("external-form", "rfc4422/A.1/identity-form", "EXTERNAL looks at an identity up to a NUL only", "",
          _accepts("EXTERNAL", lambda said: b"\0" in b"".join(said))),
+        ("external-latin", "rfc4422/A.1/identity-form", "EXTERNAL drops what is no UTF-8", "",
+         _accepts("EXTERNAL", lambda said: b"\xff" in b"".join(said))),
+        ("external-unasked", "rfc8314/3.1/pop3s-no-preauthentication", "A certificate alone opens the mailbox", "pop3",
+         {"instead": lambda s, v, rest: b"+OK 0 0\r\n" if v == "STAT" and s.channel.identity and not s.box else None}),
         ("anonymous-refused", "rfc4505/2/anyone-logs-in", "ANONYMOUS never succeeds", "smtp",
          _rejects("ANONYMOUS", lambda said: bool(said))),
         ("anonymous-address", "rfc4505/2/message-forms", "ANONYMOUS wants an address", "smtp",
