@@ -76,7 +76,8 @@ def _xoauth2(c: Credentials) -> Exchange:
 
 def _oauthbearer(c: Credentials) -> Exchange:
     name = c.user.replace("=", "=3D").replace(",", "=2C")
-    yield f"n,a={name},\x01host={c.host}\x01auth=Bearer {c.bearer or c.password}\x01\x01".encode()
+    # Without the key host: what a target is reached by need not be the name that the server knows itself by.
+    yield f"n,a={name},\x01auth=Bearer {c.bearer or c.password}\x01\x01".encode()
     yield b"\x01"
 
 

@@ -223,7 +223,7 @@ FAULTS = [
          {"response": lambda s, line: line + b"=" * (-len(line) % 4)}),
         ("initial-skips", "rfc4954/4/foreign-characters", "Foreign characters of an initial response are skipped",
          {"command": lambda s, line: b"AUTH PLAIN " + base64.b64encode(base64.b64decode(line[11:].replace(b"====", b"")))
-          if line.startswith(b"AUTH PLAIN ") and re.search(rb"!|====", line[15:]) and len(line) > 19 else line}),
+          if line.startswith(b"AUTH PLAIN ") and re.search(rb"!|====| ", line[15:]) and len(line) > 19 else line}),
         ("cram-replay", "rfc2195/2/wrong-digest", "Any digest for an earlier challenge is taken",
          _accepts(b"535", "CRAM-MD5")),
         ("cram-lenient", "rfc2195/2/wrong-digest", "A digest that is cut short is taken", _accepts(b"501", "CRAM-MD5")),
