@@ -137,6 +137,11 @@ def _list(change: Callable[[Any, list[str]], list[str]]) -> Hooks:
     return {"capabilities": capabilities}
 
 
+def _nonce(s: Any) -> bytes:
+    """The client's nonce."""
+    return b"".join(s.memory.get("said", [])[:1]).rpartition(b"r=")[2] or b"x"
+
+
 def _final_has(part: bytes) -> Callable[[list[bytes]], bool]:
     return lambda said: any(part in one for one in said)
 
@@ -207,9 +212,9 @@ FAULTS = [
         ("scram-pop3-own-nonce", "rfc5802/5.1/nonce-begins-with-clients", "The server has a nonce of its own", "pop3",
          _challenge(_SCRAM, lambda s, c: re.sub(b"^r=", b"r=x", c))),
         ("scram-pop3-no-nonce", "rfc5802/5.1/nonce-begins-with-clients", "The server adds nothing to the nonce", "pop3",
-         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + s.memory["said"][0].rpartition(b"r=")[2], c))),
+         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + _nonce(s), c))),
         ("scram-pop3-same-nonce", "rfc5802/5.1/nonce-fresh", "The server's part of the nonce is constant", "pop3",
-         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + s.memory["said"][0].rpartition(b"r=")[2] + b"x", c))),
+         _challenge(_SCRAM, lambda s, c: re.sub(b"^r=[^,]+", b"r=" + _nonce(s) + b"x", c))),
         ("scram-pop3-no-salt", "rfc5802/5.1/salt-and-count", "The salt is left out", "pop3",
          _challenge(_SCRAM, lambda s, c: re.sub(b",s=[^,]+", b"", c))),
         ("scram-pop3-iterations", "rfc5802/5.1/iterations", "SCRAM-SHA-1's iteration count is 1000", "pop3",
