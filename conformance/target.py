@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import ssl
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,6 +171,11 @@ class _Reader:
             certificate = self.base / str(entry["certificate"])
             if not certificate.is_file():
                 raise self._fail(f"{where}: certificate", f"there is no file {certificate}", "a PEM file with key and certificate")
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, password="")
+            except (ssl.SSLError, OSError) as error:
+                why = getattr(error, "reason", "") or "it cannot be read"
+                raise self._fail(f"{where}: certificate", f"{why}", "a PEM file with key and certificate") from None
         return Account(user, password, str(entry.get("address", user if "@" in user else "")), bearer, certificate)
 
     def _secret(self, where: str, value: Any) -> str:
