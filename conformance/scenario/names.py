@@ -11,5 +11,6 @@ BASE_NAMES: dict[str, str] = {
     "user": "account", "password": "account", "address": "account",
     "odmr_domain": "odmr_domain", "odmr_domain2": "odmr_domain 2",
     "held_address": "held_address", "held_domain": "held_domain",
+    "bearer": "bearer",
     "user2": "accounts 2", "password2": "accounts 2", "address2": "accounts 2",
 }  # fmt: skip

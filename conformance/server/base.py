@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from conformance.server.channel import Channel
 from conformance.server.queue import Queue
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Settings:
     dialup: str = "dialup.example.test"  # alice.dialup.example.test is held for alice (RFC 2645)
     turn: bool = False  # TURN is honoured after AUTH; always so in the profile exchange
     empty_turn: bool = False  # with no mail ATRN turns all the same (RFC 2645 section 5.2.1)
+    sasl_unchecked: frozenset[str] = frozenset()  # checks of SASL mechanisms that are left out
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Session(ABC):
         self.hooks = world.hooks_of[self.family]
         self.service = service
         self.tls = tls
+        self.channel = Channel(secure=tls, unchecked=self.settings.sasl_unchecked)  # the transport tells more once TLS is on
         self.buffer = bytearray()
         self.out = bytearray()
         self.closing = False

@@ -264,7 +264,8 @@ async def tls(play: Play, step: Tls) -> None:
     line = play.lines[step.connection]
     if line.gone:
         return
-    context = play.runner.context(version=step.version, verify=step.verify)
+    certificate = play.certificate if step.certificate else None
+    context = play.runner.context(version=step.version, verify=step.verify, certificate=certificate)
     if context is None:
         raise Ended("not-applicable", f"TLS {step.version} cannot be spoken here: this machine's TLS library refuses it")
     connection = line.live
@@ -327,9 +328,20 @@ async def auth(play: Play, step: Auth) -> None:
         )
     }
     service = "pop" if line.family == "pop3" else "smtp"
-    credentials = sasl.Credentials(host=play.runner.target.host, service=service, **texts)
+    known = line.live.bindings
+    if name.endswith("-PLUS") and (step.binding not in known if step.binding else not known):
+        raise Ended("not-applicable", f"this connection has no channel binding {step.binding}".rstrip())
+    bearer = "" if step.password else as_octets(variables.get("bearer", b"")).decode()
+    credentials = sasl.Credentials(
+        texts["user"], texts["password"], texts["authzid"], play.runner.target.host, service, bearer, known, step.binding
+    )
     try:
         await _exchange(play, line, name, step, sasl.MECHANISMS[name](credentials))
+        if name.startswith("SCRAM-") and not credentials.proven and line.live.buffer.startswith((b"235", b"+OK")):
+            raise sasl.ServerFault("the login succeeds without the server's proof that it knows the password")
+    except sasl.ServerFault as error:
+        received = show(line.reply.octets) if line.reply else ""
+        raise play.broken(step, str(error), received) from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
@@ -338,8 +350,11 @@ async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sas
     """Up to, and without, the last reply, which the next ``S:`` matches."""
     connection = line.live
     first = next(exchange)
-    initial = step.initial if step.initial is not None else first is not None
     command = f"{step.verb} {name}".encode()
+    # The limit on command lines holds for AUTH too: RFC 4954 section 4, RFC 5034 section 4.
+    room = (255 if line.family == "pop3" else 512) - len(command) - 3
+    fits = first is not None and len(base64.b64encode(first) or b"=") <= room
+    initial = step.initial if step.initial is not None else fits
     pending: bytes | None = first
     if initial and first is not None:
         command += b" " + (base64.b64encode(first) or b"=")
