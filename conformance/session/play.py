@@ -38,6 +38,7 @@ class Line:
         self.family = family(service)
         self.connection: Connection | None = None
         self.reply: Reply | None = None
+        self.greeting = b""  # the text of the first reply
         self.offered: dict[str, tuple[str, ...]] = {}
         self.listing = False  # an EHLO, LHLO or CAPA awaits its reply
         self.utf8 = False
@@ -202,6 +203,8 @@ class Play:
         return reply
 
     def remember(self, line: Line, reply: Reply) -> None:
+        if line.reply is None:
+            line.greeting = reply.text
         line.reply = reply
         self.current = line.name
         if line.listing and (reply.block is not None or line.family != "pop3"):

@@ -119,6 +119,7 @@ class Runner:
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
         self.facts.seedable = bool(mail.get("seed")) or not self.facts.delivery
+        await self.post.learn()
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""
