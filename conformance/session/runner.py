@@ -194,7 +194,7 @@ class Runner:
             if outcome:
                 return outcome
             play.seeds = accounts[0].seeds
-        touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail
+        touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail or self._removes_what_was_read
         outcome = await play.run()
         if scenario.seeded and (touched or outcome.verdict not in ("pass", "deviation")):
             accounts[0].contents = None
@@ -203,6 +203,12 @@ class Runner:
                 one.contents = None
         outcome.duration = time.monotonic() - start
         return outcome
+
+    @property
+    def _removes_what_was_read(self) -> bool:
+        """Whether QUIT may remove each message that RETR sent: EXPIRE 0 (RFC 2449 section 6.7)."""
+        phases = (self.facts.offers.get((name, "auth")) or {} for name in ("pop3", "pop3s"))
+        return any(offered.get("EXPIRE", ())[:1] == ("0",) for offered in phases)
 
     async def _seed(self, scenario: Scenario, borrowed: Borrowed, variables: dict[str, Value]) -> Outcome | None:
         seeds = [self.corpus.seeds[name] for name in scenario.mailbox]
