@@ -222,6 +222,8 @@ class Play:
         """Why an unexpected reply proves nothing; "" if it does."""
         if reply.code == "421":
             return "the target refuses service (421)"
+        if reply.text.upper().startswith(b"[LOGIN-DELAY") and any(a.token == "+OK" for a in expect.right):
+            return "the target asks for a pause between logins (LOGIN-DELAY)"
         wants = any(a.token[:1] in "23" for a in expect.right)
         if reply.code.startswith("4") and wants and _POLICY.search(reply.octets):
             return "a reply that speaks of policy"

@@ -7,6 +7,7 @@ import base64
 import binascii
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -481,6 +482,7 @@ async def _receive(play: Play, step: Simple, line: Line) -> None:
 async def _login(play: Play, step: Simple, line: Line) -> None:
     user, password = (as_octets(play.env.variables[key]).decode() for key in ("user", "password"))
     way = play.runner.post.way or Way()
+    deadline = time.monotonic() + play.limits.reply_timeout
 
     async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
         line.live.write(octets + b"\r\n")
@@ -492,6 +494,9 @@ async def _login(play: Play, step: Simple, line: Line) -> None:
         if way.tls and line.live.tls is None and (await say(b"STLS", b"STLS"))[0] == "+OK":
             await tls(play, Tls(step.line, "-- tls", line.name))
         code = await log_in(way, user, password, line.greeting, say)
+        while code != "+OK" and line.reply and b"[LOGIN-DELAY" in line.reply.octets and time.monotonic() < deadline:
+            await asyncio.sleep(0.25)  # RFC 2449 section 6.5: refused for its own sake, until the delay is over
+            code = await log_in(way, user, password, line.greeting, say)
     except TransportError as error:
         raise Ended("inconclusive", f"the login got no answer: {error}", step.source.strip(), line=step.line) from None
     if code != "+OK":
