@@ -237,11 +237,15 @@ class PostOffice:
                 parameters = b" BODY=8BITMIME"
             if extension == "BINARYMIME":
                 parameters = b" BODY=BINARYMIME"
+            if extension == "SMTPUTF8":
+                parameters += b" SMTPUTF8"
             await client.must(b"MAIL FROM:<%s>%s" % (sender.encode(), parameters), "250")
             await client.must(b"RCPT TO:<%s>" % address.encode(), "25")
-            if extension:
-                await client.must(b"BDAT %d LAST\r\n" % len(octets) + octets[:-2] if octets.endswith(b"\r\n")
-                                  else b"BDAT %d LAST\r\n" % len(octets) + octets, "250")  # fmt: skip
+            if extension == "BINARYMIME":
+                client.connection.write(b"BDAT %d LAST\r\n" % len(octets) + octets)
+                reply = await client.reply()
+                if reply.code != "250":
+                    raise Refused("BDAT", reply)
             else:
                 await client.must(b"DATA", "354")
                 whole = octets if octets.endswith(b"\r\n") else octets + b"\r\n"

@@ -16,7 +16,7 @@ from conformance.scenario.plan import Facts, not_applicable, unsafe
 from conformance.session.accounts import Borrowed, Pool
 from conformance.session.connection import Connection, TransportError
 from conformance.session.play import Play
-from conformance.session.post import PostOffice
+from conformance.session.post import PostOffice, Refused
 from conformance.session.probe import probe_service
 from conformance.session.transcript import Redactor
 from conformance.target import Target
@@ -217,7 +217,8 @@ class Runner:
             for seed in seeds:
                 if seed.via == "seed":
                     return Outcome("not-applicable", f"the seed {seed.name} needs the target file's seed command")
-                if seed.extension and (seed.extension not in offered or "CHUNKING" not in offered):
+                wants = {"BINARYMIME": {"BINARYMIME", "CHUNKING"}}.get(seed.extension, {seed.extension} - {""})
+                if wants - set(offered):
                     return Outcome("not-applicable", f"the seed {seed.name} needs {seed.extension}")
         if borrowed.contents == scenario.mailbox:
             return None
@@ -226,7 +227,14 @@ class Runner:
             token = secrets.token_hex(8).encode()
             octets = seed.octets.evaluate(Environment({**variables, "token": token}))
             filled.append((octets, token if token in octets else b"", seed.extension))
-        await self.post.fill(borrowed.account, filled)
+        try:
+            await self.post.fill(borrowed.account, filled)
+        except Refused as error:  # SMTP that announces an extension may still not take this message for this mailbox
+            extended = [seed.name for seed in seeds if seed.extension]
+            if not extended or self.target.mail.get("seed"):
+                raise
+            borrowed.contents = None
+            return Outcome("not-applicable", f"the target did not take the seed {extended[0]}: {error}")
         borrowed.contents = scenario.mailbox
         borrowed.seeds = [octets for octets, _token, _extension in filled]
         return None

@@ -22,6 +22,10 @@ class SaslError(Exception):
     """The mechanism cannot be played here, or a challenge makes no sense."""
 
 
+class BadChallenge(SaslError):
+    """What the server said breaks the mechanism's own rules."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     user: str
@@ -54,9 +58,10 @@ def _scram(mechanism: str) -> Callable[[Credentials], Exchange]:
             challenge = yield client.get_client_first().encode()
             client.set_server_first(challenge.decode())
             final = yield client.get_client_final().encode()
-            client.set_server_final(final.decode())
+            if not final.startswith(b"e="):  # else the server tells why it refuses, before its last reply
+                client.set_server_final(final.decode())
         except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise SaslError(f"{mechanism}: {error}") from error
+            raise BadChallenge(f"{mechanism}: {error}") from error
         yield b""
 
     return exchange

@@ -328,6 +328,8 @@ async def auth(play: Play, step: Auth) -> None:
     credentials = sasl.Credentials(host=play.runner.target.host, service=service, **texts)
     try:
         await _exchange(play, line, name, step, sasl.MECHANISMS[name](credentials))
+    except sasl.BadChallenge as error:
+        raise play.broken(step, str(error), show(line.reply.octets) if line.reply else None) from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
