@@ -329,7 +329,7 @@ async def auth(play: Play, step: Auth) -> None:
     try:
         await _exchange(play, line, name, step, sasl.MECHANISMS[name](credentials))
     except sasl.BadChallenge as error:
-        raise play.broken(step, str(error), show(line.reply.octets) if line.reply else None) from None
+        raise play.broken(step, str(error), show(line.reply.octets) if line.reply else "") from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
