@@ -26,7 +26,13 @@ async def probe_service(runner: Runner, service: str) -> str:
     try:
         greeting = await client.reply()
         runner.greetings[service] = runner.redact(show(greeting.octets).strip())
-        found["plain"] = await _ask(runner, client, service)
+        try:
+            found["plain"] = await _ask(runner, client, service)
+        except TransportError:
+            if kind != "pop3":
+                raise
+            found["plain"] = {}  # CAPA is optional: who stumbles over it is asked everything else, and told
+            raise
         starttls = "STLS" if kind == "pop3" else "STARTTLS"
         if starttls in found["plain"] and runner.target.services[service].tls == "starttls":
             reply = await client.say(starttls.encode())

@@ -158,7 +158,7 @@ class Runner:
     def applies(self, scenario: Scenario) -> Outcome | None:
         """An outcome without a play: not applicable, or the service was never reached."""
         why = self.trouble.get(scenario.service)
-        if why:
+        if why and scenario.opening != "raw":  # those begin with the greeting, and may tell what is wrong with it
             return Outcome("inconclusive", f"the target could not be asked: {why}")
         if self.safe and unsafe(scenario):
             return Outcome("not-applicable", f"left out by --safe: it {unsafe(scenario)}")
