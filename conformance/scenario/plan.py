@@ -48,11 +48,12 @@ def not_applicable(scenario: Scenario, corpus: Corpus, facts: Facts) -> str:
         return f"the target file names no {scenario.service} service"
     opening = corpus.openings[scenario.family, scenario.opening]
     phase = opening.phase
-    if phase != "plain" and facts.offers.get((scenario.service, phase)) is None:
-        plain = facts.offers.get((scenario.service, "plain"))
-        if plain is not None:
-            what = {"tls": "TLS on a plaintext connection", "auth": "a login with the target file's accounts"}[phase]
-            return f"{what} could not be had on {scenario.service}"
+    for reached in _phases(scenario, corpus):
+        if facts.offers.get((scenario.service, reached)) is None:
+            plain = facts.offers.get((scenario.service, "plain"))
+            if plain is not None:
+                what = {"tls": "TLS on a plaintext connection", "auth": "a login with the target file's accounts"}
+                return f"{what[reached]} could not be had on {scenario.service}"
     for step in scenario.steps:
         if isinstance(step, Open) and (family(step.service or scenario.service), step.opening) not in corpus.openings:
             return f"no opening {step.opening!r} for {step.service or scenario.service}"
@@ -66,6 +67,18 @@ def not_applicable(scenario: Scenario, corpus: Corpus, facts: Facts) -> str:
         if scenario.mailbox and not facts.seedable:
             return "no way to put messages into a mailbox: neither SMTP that delivers, nor a seed command"
     return ""
+
+
+def _phases(scenario: Scenario, corpus: Corpus) -> list[str]:
+    """The phases that the opening goes through, plaintext left out: ``tls-transaction`` needs both TLS and a login."""
+    found: list[str] = []
+    name: str | None = scenario.opening
+    while name:
+        opening = corpus.openings[scenario.family, name]
+        if opening.phase != "plain":
+            found.append(opening.phase)
+        name = opening.after
+    return found
 
 
 def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:

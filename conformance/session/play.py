@@ -39,6 +39,7 @@ class Line:
         self.family = family(service)
         self.connection: Connection | None = None
         self.reply: Reply | None = None
+        self.greeting = b""  # the text of the first reply
         self.offered: dict[str, tuple[str, ...]] = {}
         self.listing = False  # an EHLO, LHLO or CAPA awaits its reply
         self.utf8 = False
@@ -208,6 +209,8 @@ class Play:
         return reply
 
     def remember(self, line: Line, reply: Reply) -> None:
+        if line.reply is None:
+            line.greeting = reply.text
         line.reply = reply
         self.current = line.name
         if line.listing and (reply.block is not None or line.family != "pop3"):
@@ -225,6 +228,8 @@ class Play:
         """Why an unexpected reply proves nothing; "" if it does."""
         if reply.code == "421":
             return "the target refuses service (421)"
+        if reply.text.upper().startswith(b"[LOGIN-DELAY") and any(a.token == "+OK" for a in expect.right):
+            return "the target asks for a pause between logins (LOGIN-DELAY)"
         wants = any(a.token[:1] in "23" for a in expect.right)
         if reply.code.startswith("4") and wants and _POLICY.search(reply.octets):
             return "a reply that speaks of policy"

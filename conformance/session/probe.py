@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from conformance.protocol.reply import keywords, show
 from conformance.scenario.model import family
 from conformance.session.connection import TransportError
+from conformance.session.login import candidates, log_in
 from conformance.session.post import _Client
 
 if TYPE_CHECKING:
@@ -25,7 +26,13 @@ async def probe_service(runner: Runner, service: str) -> str:
     try:
         greeting = await client.reply()
         runner.greetings[service] = runner.redact(show(greeting.octets).strip())
-        found["plain"] = await _ask(runner, client, service)
+        try:
+            found["plain"] = await _ask(runner, client, service)
+        except TransportError:
+            if kind != "pop3":
+                raise
+            found["plain"] = {}  # CAPA is optional: who stumbles over it is asked everything else, and told
+            raise
         starttls = "STLS" if kind == "pop3" else "STARTTLS"
         if starttls in found["plain"] and runner.target.services[service].tls == "starttls":
             reply = await client.say(starttls.encode())
@@ -68,12 +75,16 @@ async def _after_login(
     account = runner.target.accounts[0]
     token = base64.b64encode(b"\0" + account.user.encode() + b"\0" + account.password.encode())
     if family(service) == "pop3":
-        reply = await client.say(b"USER " + account.user.encode())
-        if reply.code == "+OK":
-            reply = await client.say(b"PASS " + account.password.encode())
-        else:
-            reply = await client.say(b"AUTH PLAIN " + token)
-        return await _ask(runner, client, service) if reply.code == "+OK" else None
+
+        async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
+            reply = await client.say(octets)
+            return reply.code, reply.text
+
+        banner = runner.greetings[service].encode()
+        for way in candidates(found.get("tls") or found["plain"], banner, False):
+            if await log_in(way, account.user, account.password, banner, say) == "+OK":
+                return await _ask(runner, client, service)
+        return None
     offered = found.get("tls") or found["plain"]
     mechanisms = [word.upper() for word in offered.get("AUTH", ())]
     if "PLAIN" in mechanisms:

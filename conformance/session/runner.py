@@ -17,7 +17,7 @@ from conformance.scenario.plan import Facts, not_applicable, unsafe
 from conformance.session.accounts import Borrowed, Pool
 from conformance.session.connection import KEY_LOG, Connection, TransportError
 from conformance.session.play import Play
-from conformance.session.post import PostOffice
+from conformance.session.post import PostOffice, Refused
 from conformance.session.probe import probe_service
 from conformance.session.queue import Queue, seconds
 from conformance.session.transcript import Redactor
@@ -139,6 +139,7 @@ class Runner:
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
         self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery
+        await self.post.learn()
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""
@@ -196,7 +197,7 @@ class Runner:
     def applies(self, scenario: Scenario) -> Outcome | None:
         """An outcome without a play: not applicable, or the service was never reached."""
         why = self.trouble.get(scenario.service)
-        if why:
+        if why and scenario.opening != "raw":  # those begin with the greeting, and may tell what is wrong with it
             return Outcome("inconclusive", f"the target could not be asked: {why}")
         if self.safe and unsafe(scenario):
             return Outcome("not-applicable", f"left out by --safe: it {unsafe(scenario)}")
@@ -232,7 +233,7 @@ class Runner:
             if outcome:
                 return outcome
             play.seeds = accounts[0].seeds
-        touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail
+        touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail or self._removes_what_was_read
         outcome = await play.run()
         if scenario.seeded and (touched or outcome.verdict not in ("pass", "deviation")):
             accounts[0].contents = None
@@ -242,6 +243,12 @@ class Runner:
         outcome.duration = time.monotonic() - start
         return outcome
 
+    @property
+    def _removes_what_was_read(self) -> bool:
+        """Whether QUIT may remove each message that RETR sent: EXPIRE 0 (RFC 2449 section 6.7)."""
+        phases = (self.facts.offers.get((name, "auth")) or {} for name in ("pop3", "pop3s"))
+        return any(offered.get("EXPIRE", ())[:1] == ("0",) for offered in phases)
+
     async def _seed(self, scenario: Scenario, borrowed: Borrowed, variables: dict[str, Value]) -> Outcome | None:
         seeds = [self.corpus.seeds[name] for name in scenario.mailbox]
         if not self.target.mail.get("seed"):
@@ -249,7 +256,8 @@ class Runner:
             for seed in seeds:
                 if seed.via == "seed":
                     return Outcome("not-applicable", f"the seed {seed.name} needs the target file's seed command")
-                if seed.extension and (seed.extension not in offered or "CHUNKING" not in offered):
+                wants = {"BINARYMIME": {"BINARYMIME", "CHUNKING"}}.get(seed.extension, {seed.extension} - {""})
+                if wants - set(offered):
                     return Outcome("not-applicable", f"the seed {seed.name} needs {seed.extension}")
         if borrowed.contents == scenario.mailbox:
             return None
@@ -258,7 +266,14 @@ class Runner:
             token = secrets.token_hex(8).encode()
             octets = seed.octets.evaluate(Environment({**variables, "token": token}))
             filled.append((octets, token if token in octets else b"", seed.extension))
-        await self.post.fill(borrowed.account, filled)
+        try:
+            await self.post.fill(borrowed.account, filled)
+        except Refused as error:  # SMTP that announces an extension may still not take this message for this mailbox
+            extended = [seed.name for seed in seeds if seed.extension]
+            if not extended or self.target.mail.get("seed"):
+                raise
+            borrowed.contents = None
+            return Outcome("not-applicable", f"the target did not take the seed {extended[0]}: {error}")
         borrowed.contents = scenario.mailbox
         borrowed.seeds = [octets for octets, _token, _extension in filled]
         return None

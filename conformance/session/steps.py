@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ from conformance.scenario.model import (
 )
 from conformance.session import sasl
 from conformance.session.connection import TransportError
+from conformance.session.login import Way, log_in
 from conformance.session.play import Ended, Line, Play, breathe
 from conformance.session.receiver import receive_mail
 
@@ -512,25 +514,23 @@ async def receive(play: Play, step: Receive) -> None:
 
 
 async def _login(play: Play, step: Simple, line: Line) -> None:
-    user, password = (as_octets(play.env.variables[key]) for key in ("user", "password"))
+    user, password = (as_octets(play.env.variables[key]).decode() for key in ("user", "password"))
+    way = play.runner.post.way or Way()
+    deadline = time.monotonic() + play.limits.reply_timeout
 
-    async def say(octets: bytes, shown: bytes, multi: bool = False) -> str:
+    async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
         line.live.write(octets + b"\r\n")
         play.transcript.add("C", shown, line.label, line.live.tls is not None)
-        return (await play.receive(line, multi=multi)).code
+        reply = await play.receive(line, multi=False)
+        return reply.code, reply.text
 
     try:
-        way = play.runner.post.way
-        if way == "stls" and line.live.tls is None:  # noqa: SIM102
-            if await say(b"STLS", b"STLS") == "+OK":
-                await tls(play, Tls(step.line, "-- tls", line.name))
-        if way == "plain":
-            token = base64.b64encode(b"\0" + user + b"\0" + password)
-            code = await say(b"AUTH PLAIN " + token, b"AUTH PLAIN [secret]")
-        else:
-            code = await say(b"USER " + user, b"USER " + user)
-            if code == "+OK":
-                code = await say(b"PASS " + password, b"PASS [secret]")
+        if way.tls and line.live.tls is None and (await say(b"STLS", b"STLS"))[0] == "+OK":
+            await tls(play, Tls(step.line, "-- tls", line.name))
+        code = await log_in(way, user, password, line.greeting, say)
+        while code != "+OK" and line.reply and b"[LOGIN-DELAY" in line.reply.octets and time.monotonic() < deadline:
+            await asyncio.sleep(0.25)  # RFC 2449 section 6.5: refused for its own sake, until the delay is over
+            code = await log_in(way, user, password, line.greeting, say)
     except TransportError as error:
         raise Ended("inconclusive", f"the login got no answer: {error}", step.source.strip(), line=step.line) from None
     if code != "+OK":

@@ -264,8 +264,6 @@ FAULTS = [
     _pop("pop3-top-limit", _R + "7/top-beyond-end", "TOP refuses more lines than there are", {"instead": lambda s, v, r: b"-ERR too many lines\r\n" if v == "TOP" and s.box and r.split(b" ")[-1].isdigit() and int(r.split(b" ")[-1]) > 5 else None}),
     _pop("pop3-top-negative", _R + "7/top-line-count-not-negative", "a negative line count is taken as 0", _rewrite(rb"^(TOP [0-9]+) -[0-9]+$", rb"\1 0")),
     _pop("pop3-top-default-count", _R + "7/top-needs-both-arguments", "TOP without a line count sends ten lines", _rewrite(rb"^(TOP [0-9]+)$", rb"\1 10")),
-    _pop("pop3-no-top", _R + "7/top-offered", "TOP is not implemented", {"instead": lambda s, v, r: b"-ERR no such command\r\n" if v == "TOP" else None, "capabilities": lambda s, w: [x for x in w if x != "TOP"]}),
-    _pop("pop3-no-uidl", _R + "7/uidl-offered", "UIDL is not implemented", {"instead": lambda s, v, r: b"-ERR no such command\r\n" if v == "UIDL" else None, "capabilities": lambda s, w: [x for x in w if x != "UIDL"]}),
     _pop("pop3-uid-long", _R + "7/uidl-characters", "a unique-id has 80 octets", {"uid": lambda s, u: (u * 80)[:80]}),
     _pop("pop3-uid-eighth-bit", _R + "7/uidl-characters", "a unique-id holds an octet above 0x7E", {"uid": lambda s, u: u + "\x7f"}),
     _pop("pop3-uid-blank", _R + "7/uidl-format", "something follows the unique-id", {"uid": lambda s, u: u + " x"}),
