@@ -185,13 +185,20 @@ class Connection:
         reply.elapsed = time.monotonic() - start
         return reply
 
+    async def _pauses(self) -> bool:
+        """After a dot line with a bare LF about it: is it the end? RFC 1939 section 3 ends a block in CRLF dot CRLF
+        alone, so where more follows at once the dot belonged to a message that holds line feeds."""
+        return not await self.silence(0.3)
+
     async def _block(self, reply: Reply, start: float, last: float, timeout: float) -> None:
         raw = bytearray()
         block: list[bytes] = []
+        before = reply.octets[-2:]
         while True:
             line = await self.line(min(last, time.monotonic() + timeout))
-            if line in (b".\r\n", b".\n"):
+            if line in (b".\r\n", b".\n") and (line + before == b".\r\n\r\n" or await self._pauses()):
                 break
+            before = line[-2:]
             raw += line
             block.append(line[:-2] if line.endswith(b"\r\n") else line[:-1])
             if len(raw) > MAX_REPLY:
