@@ -34,6 +34,14 @@ class Path:
     def address(self) -> str:
         return f"{self.local}@{self.domain}" if self.domain else self.local
 
+    @property
+    def mailbox(self) -> str:
+        """The address with the quotes that its local part needs, and no others."""
+        if not self.domain or _DOT_STRING.match(self.local):
+            return self.address
+        quoted = re.sub(r'(["\\])', r"\\\1", self.local)
+        return f'"{quoted}"@{self.domain}'
+
 
 def literal(text: str) -> bool:
     """Address literal, brackets included: 4.1.3."""
