@@ -1,0 +1,171 @@
+"""Faults that show with time, with a second message or beside a second session: RFC 5321 sections 4.1, 4.4 and 4.5."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from conformance.server.base import Fault
+from conformance.server.smtp_grammar import Path
+
+
+def _count(s: Any, name: str) -> int:
+    s.memory[name] = s.memory.get(name, 0) + 1
+    return int(s.memory[name])
+
+
+def _stuffed_again(s: Any, octets: bytes, sent: bytes) -> bytes:
+    return octets if _count(s, "unstuffed") == 1 else sent
+
+
+def _first_return_path(s: Any, octets: bytes, sent: bytes) -> bytes:
+    line = s.memory.setdefault("return path", octets.partition(b"\r\n")[0])
+    return bytes(line) + b"\r\n" + octets.partition(b"\r\n")[2]
+
+
+def _appended(s: Any, octets: bytes, sent: bytes) -> bytes:
+    before: bytes = s.memory.get("sent", b"")
+    s.memory["sent"] = sent
+    return octets[: len(octets) - len(sent)] + before + sent
+
+
+def _lax_again(*ends: bytes) -> Any:
+    def content(s: Any, octets: bytes, sent: bytes) -> bytes:
+        s.settings = replace(s.settings, data_ends=(b"\r\n.\r\n", *ends))
+        return octets
+
+    return content
+
+
+def _first_name(s: Any, octets: bytes, sent: bytes) -> bytes:
+    name = s.memory.get("name", "").encode()
+    return re.sub(rb"Received: from \S+", b"Received: from " + name, octets, count=1)
+
+
+def _remember_name(s: Any, verb: str) -> None:
+    if verb in ("EHLO", "HELO"):
+        s.memory.setdefault("name", s.client)
+
+
+def _kept(s: Any, octets: bytes, sent: bytes) -> bytes:
+    s.memory.setdefault("kept", []).append(octets)
+    return octets
+
+
+def _undo(s: Any) -> None:
+    for box in s.world.storage._boxes.values():
+        box.remove({one.uid for one in box.messages() if one.octets in s.memory.get("kept", ())})
+
+
+def _undone_by_rset(s: Any, verb: str) -> None:
+    if verb == "RSET":
+        _undo(s)
+
+
+def _undone_by_mail(s: Any, octets: bytes, verb: str) -> bytes:
+    """Completed messages lie in the transaction's place until the next one is completed too."""
+    if verb == "DATA" and octets.startswith(b"354"):
+        _undo(s)
+    return octets
+
+
+def _limit(verb: str, most: int) -> Any:
+    def reply(s: Any, octets: bytes, v: str) -> bytes:
+        if v == verb and _count(s, verb) > most:
+            s.closing = True
+            return b""
+        return octets
+
+    return reply
+
+
+_BUSY: dict[int, Any] = {}  # world → the session that has its transaction
+
+
+def _takes_over(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "MAIL" and octets.startswith(b"250"):
+        _BUSY[id(s.world)] = s
+    return octets
+
+
+def _lost_to_another(s: Any, line: bytes) -> bytes:
+    if s.state in ("mail", "rcpt") and _BUSY.get(id(s.world)) is not s:
+        s.reset()
+    return line
+
+
+def _one_at_a_time(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "DATA" and octets.startswith(b"354"):
+        _BUSY[id(s.world)] = s
+    elif verb == "DATA.":
+        _BUSY.pop(id(s.world), None)
+    elif verb == "GREETING" and id(s.world) in _BUSY:
+        s.closing = True
+        return b""
+    return octets
+
+
+def _first_dropped(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "RCPT" and len(s.mail.recipients) > 100:
+        del s.mail.recipients[0]
+    return octets
+
+
+def _dot_at_buffer(s: Any, octets: bytes, sent: bytes) -> bytes:
+    parts = [octets[at : at + 1024] for at in range(0, len(octets), 1024)]
+    return b"".join(part[1:] if n and part.startswith(b".") else part for n, part in enumerate(parts))
+
+
+def _swallows_unknown(s: Any, verb: str, rest: bytes) -> bytes | None:
+    match = re.match(rb"(?i)TO:<(nobody[^@>]*)@", rest)
+    if verb != "RCPT" or not match or s.state not in ("mail", "rcpt"):
+        return None
+    s.mail.recipients.append((Path(match[1].decode(), s.settings.domain), ""))
+    return b"250 2.1.5 recipient ok\r\n"
+
+
+def _no_postmaster(s: Any, verb: str, rest: bytes) -> bytes | None:
+    bounce = s.mail.sender is not None and not s.mail.sender.domain
+    return b"550 5.7.1 no bounces\r\n" if verb == "RCPT" and bounce and b"postmaster" in rest.lower() else None
+
+
+def _unquoted(s: Any, octets: bytes, sent: bytes) -> bytes:
+    return re.sub(rb'(?m)^(Return-Path: <)"(.*?)"@', rb"\1\2@", octets, count=1)
+
+
+_CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+    ("second-dots-kept", "4.5.2/receiver-unstuffs", "Dots are taken off in the first message of a session only",
+     {"unstuff": _stuffed_again}),
+    ("second-return-path", "4.4/return-path-is-reverse-path", "Every message of a session has the first one's return path",
+     {"content": _first_return_path}),
+    ("second-appended", "4.5.2/all-ascii-delivered", "The first message stands before the second", {"content": _appended}),
+    ("second-lf-dot-lf", "4.1.1.4/lf-dot-lf-no-end", "LF dot LF ends the second message", {"content": _lax_again(b"\n.\n")}),
+    ("second-lf-dot-crlf", "4.1.1.4/end-is-crlf-dot-crlf", "LF dot CRLF ends the second message",
+     {"content": _lax_again(b"\n.\r\n")}),
+    ("received-first-name", "4.4/received-from-helo-name", "Received keeps the name of the first EHLO",
+     {"content": _first_name, "after": _remember_name}),
+    ("rset-undoes", "4.1.1.5/noop-outside-transaction", "RSET takes back what was delivered",
+     {"content": _kept, "after": _undone_by_rset}),
+    ("next-data-undoes", "4.1.1.10/premature-close-keeps-completed", "DATA takes back what was delivered before",
+     {"content": _kept, "reply": _undone_by_mail}),
+    ("noops-limited", "3.8/no-close-without-cause", "The tenth NOOP ends the session without a word",
+     {"reply": _limit("NOOP", 9)}),
+    ("rsets-limited", "4.1.1.5/no-close", "The fifth RSET ends the session without a word", {"reply": _limit("RSET", 4)}),
+    ("mail-shared", "4.5.4.2/several-connections", "MAIL ends the transaction of every other connection",
+     {"reply": _takes_over, "command": _lost_to_another}),
+    ("data-blocks-others", "4.1.1.5/lost-connection-like-quit", "After a connection lost in its data nobody is served",
+     {"reply": _one_at_a_time}),
+    ("first-recipient-dropped", "4.5.3.1.8/orderly-limit", "Beyond 100 recipients the first ones are dropped",
+     {"reply": _first_dropped}),
+    ("buffer-dot-lost", "4.5.2/only-one-dot-removed", "A dot at the start of a buffer is lost", {"content": _dot_at_buffer}),
+    ("unknown-swallowed", "3.3/late-recipient-failure-bounces", "Mail to unknown names is accepted and vanishes",
+     {"instead": _swallows_unknown}),
+    ("postmaster-no-bounces", "4.5.1/postmaster", "Postmaster takes no mail from the null path", {"instead": _no_postmaster}),
+    ("return-path-unquoted", "4.4/return-path-syntax", "The return path loses its quotes", {"content": _unquoted}),
+)
+
+FAULTS = [Fault(name, f"rfc5321/{requirement}", summary, "smtp", hooks) for name, requirement, summary, hooks in _CASES] + [
+    Fault("idle-limit", "rfc5321/4.5.3.2.7/five-minutes", "Four seconds without a command end the session", "smtp",
+          settings={"timeout": 4.0}),
+]  # fmt: skip
