@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.server.base import Fault
 from conformance.server.smtp_grammar import Path
+from conformance.server.transaction import Recipient
 
 
 def _count(s: Any, name: str) -> int:
@@ -80,27 +81,29 @@ def _limit(verb: str, most: int) -> Any:
     return reply
 
 
-_BUSY: dict[int, Any] = {}  # world → the session that has its transaction
+_LOST: dict[int, Any] = {}  # world → what a session left to the others
 
 
-def _takes_over(s: Any, octets: bytes, verb: str) -> bytes:
-    if verb == "MAIL" and octets.startswith(b"250"):
-        _BUSY[id(s.world)] = s
-    return octets
+def _resets_all(s: Any, verb: str, rest: bytes) -> None:
+    if verb == "RSET" and s.state in ("mail", "rcpt"):
+        _LOST[id(s.world)] = s
 
 
-def _lost_to_another(s: Any, line: bytes) -> bytes:
-    if s.state in ("mail", "rcpt") and _BUSY.get(id(s.world)) is not s:
+def _reset_by_another(s: Any, line: bytes) -> bytes:
+    if s.state in ("mail", "rcpt") and _LOST.get(id(s.world), s) is not s:
+        del _LOST[id(s.world)]
         s.reset()
     return line
 
 
-def _one_at_a_time(s: Any, octets: bytes, verb: str) -> bytes:
-    if verb == "DATA" and octets.startswith(b"354"):
-        _BUSY[id(s.world)] = s
-    elif verb == "DATA.":
-        _BUSY.pop(id(s.world), None)
-    elif verb == "GREETING" and id(s.world) in _BUSY:
+def _stuck(s: Any, nothing: None) -> None:
+    """A session that was lost in its data holds the server's only slot."""
+    if b"stuck" in s.buffer:
+        _LOST[id(s.world)] = s
+
+
+def _no_slot(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "GREETING" and _LOST.pop(id(s.world), None):
         s.closing = True
         return b""
     return octets
@@ -121,7 +124,7 @@ def _swallows_unknown(s: Any, verb: str, rest: bytes) -> bytes | None:
     match = re.match(rb"(?i)TO:<(nobody[^@>]*)@", rest)
     if verb != "RCPT" or not match or s.state not in ("mail", "rcpt"):
         return None
-    s.mail.recipients.append((Path(match[1].decode(), s.settings.domain), ""))
+    s.mail.recipients.append(Recipient(Path(match[1].decode(), s.settings.domain), ""))
     return b"250 2.1.5 recipient ok\r\n"
 
 
@@ -152,10 +155,10 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("noops-limited", "3.8/no-close-without-cause", "The tenth NOOP ends the session without a word",
      {"reply": _limit("NOOP", 9)}),
     ("rsets-limited", "4.1.1.5/no-close", "The fifth RSET ends the session without a word", {"reply": _limit("RSET", 4)}),
-    ("mail-shared", "4.5.4.2/several-connections", "MAIL ends the transaction of every other connection",
-     {"reply": _takes_over, "command": _lost_to_another}),
-    ("data-blocks-others", "4.1.1.5/lost-connection-like-quit", "After a connection lost in its data nobody is served",
-     {"reply": _one_at_a_time}),
+    ("rset-shared", "4.5.4.2/several-connections", "RSET ends the transaction of another connection",
+     {"instead": _resets_all, "command": _reset_by_another}),
+    ("lost-data-blocks", "4.1.1.5/lost-connection-like-quit", "After a connection lost in its data nobody is served",
+     {"reply": _no_slot, "ended": _stuck}),
     ("first-recipient-dropped", "4.5.3.1.8/orderly-limit", "Beyond 100 recipients the first ones are dropped",
      {"reply": _first_dropped}),
     ("buffer-dot-lost", "4.5.2/only-one-dot-removed", "A dot at the start of a buffer is lost", {"content": _dot_at_buffer}),
