@@ -137,6 +137,24 @@ def _unquoted(s: Any, octets: bytes, sent: bytes) -> bytes:
     return re.sub(rb'(?m)^(Return-Path: <)"(.*?)"@', rb"\1\2@", octets, count=1)
 
 
+def _refused_once(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "DATA.":
+        s.memory["open"] = octets.startswith(b"5")
+    return octets
+
+
+def _still_open(s: Any, verb: str, rest: bytes) -> bytes | None:
+    return b"250 2.1.5 recipient ok\r\n" if verb == "RCPT" and s.memory.pop("open", False) else None
+
+
+def _refuses_name(pattern: bytes, at: str) -> Any:
+    def instead(s: Any, verb: str, rest: bytes) -> bytes | None:
+        name = rest if at == "EHLO" else s.client.encode()
+        return b"550 5.7.1 that is not your name\r\n" if verb == at and re.match(pattern, name) else None
+
+    return instead
+
+
 _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("second-dots-kept", "4.5.2/receiver-unstuffs", "Dots are taken off in the first message of a session only",
      {"unstuff": _stuffed_again}),
@@ -166,6 +184,21 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"instead": _swallows_unknown}),
     ("postmaster-no-bounces", "4.5.1/postmaster", "Postmaster takes no mail from the null path", {"instead": _no_postmaster}),
     ("return-path-unquoted", "4.4/return-path-syntax", "The return path loses its quotes", {"content": _unquoted}),
+    ("refused-data-keeps", "4.1.1.4/buffers-cleared-after-data", "After a refused message more recipients are taken",
+     {"reply": _refused_once, "instead": _still_open}),
+    ("bare-cr-ends-line", "4.1.1.4/no-bare-cr-lines", "A bare CR in the data becomes CRLF",
+     {"unstuff": lambda s, octets, sent: re.sub(rb"\r(?!\n)", b"\r\n", octets)}),
+    ("nul-lost", "4.5.2/nul-delivered", "NUL gets lost", {"unstuff": lambda s, octets, sent: octets.replace(b"\0", b"")}),
+    ("hello-short-name", "2.3.5/no-unqualified-names", "The replies to EHLO and HELO have a host name without domain",
+     {"reply": lambda s, o, v: o.replace(b"mx.example.test", b"mx") if v in ("EHLO", "HELO") else o}),
+    ("literal-name-checked", "4.1.4/no-refusal-for-unmatched-name", "MAIL is refused when the EHLO literal is another's",
+     {"instead": _refuses_name(rb"\[(192|IPv6:2001)", "MAIL")}),
+    ("digit-name-refused", "4.1.4/no-refusal-for-unmatched-name", "An EHLO name that begins with a digit is refused",
+     {"instead": _refuses_name(rb"[0-9]", "EHLO")}),
+    ("blank-for-colon", "4.1.1.2/reverse-path-required", "FROM is taken without its colon",
+     {"command": lambda s, line: line.replace(b"FROM <", b"FROM:<")}),
+    ("to-blank-for-colon", "4.1.1.3/forward-path-required", "TO is taken without its colon",
+     {"command": lambda s, line: line.replace(b"TO <", b"TO:<")}),
 )
 
 FAULTS = [Fault(name, f"rfc5321/{requirement}", summary, "smtp", hooks) for name, requirement, summary, hooks in _CASES] + [
