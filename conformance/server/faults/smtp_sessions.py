@@ -137,6 +137,11 @@ def _unquoted(s: Any, octets: bytes, sent: bytes) -> bytes:
     return re.sub(rb'(?m)^(Return-Path: <)"(.*?)"@', rb"\1\2@", octets, count=1)
 
 
+def _yesterday(s: Any, octets: bytes, sent: bytes) -> bytes:
+    days = b"Mon Tue Wed Thu Fri Sat Sun".split()
+    return re.sub(rb"(?<=\t)(...)(?=, \d)", lambda m: days[days.index(m[1]) - 1], octets, count=1)
+
+
 def _refused_once(s: Any, octets: bytes, verb: str) -> bytes:
     if verb == "DATA.":
         s.memory["open"] = octets.startswith(b"5")
@@ -202,6 +207,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 )
 
 FAULTS = [Fault(name, f"rfc5321/{requirement}", summary, "smtp", hooks) for name, requirement, summary, hooks in _CASES] + [
+    Fault("received-weekday", "rfc5322/3.3/date-valid", "Received names the day before the date's", "smtp", {"content": _yesterday}),
     Fault("idle-limit", "rfc5321/4.5.3.2.7/five-minutes", "Four seconds without a command end the session", "smtp",
           settings={"timeout": 4.0}),
 ]  # fmt: skip
