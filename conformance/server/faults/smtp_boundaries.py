@@ -41,9 +41,9 @@ def _cut_second_copy(s: Any, octets: bytes, sent: bytes) -> bytes:
     return octets.rsplit(b"\r\n", 2)[0] + b"\r\n" if again else octets
 
 
-def _lf_in_trace(s: Any, octets: bytes, sent: bytes) -> bytes:
-    end = len(octets) - len(sent)
-    return octets[:end].replace(b"\r\n", b"\n") + octets[end:]
+def _lf_in_header(s: Any, octets: bytes, lines: list[bytes]) -> bytes:
+    header, blank, content = octets.partition(b"\r\n\r\n")
+    return header.replace(b"\r\n", b"\n") + blank + content if s.verb == "RETR" else octets
 
 
 def _third_refused(s: Any, verb: str, rest: bytes) -> bytes | None:
@@ -131,5 +131,5 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
 )
 
 FAULTS = [Fault(name, f"rfc5321/{requirement}", summary, "smtp", hooks) for name, requirement, summary, hooks in _CASES] + [
-    Fault("lf-in-trace", "rfc5322/2.2/crlf", "Trace fields end in a bare LF", "smtp", {"content": _lf_in_trace}),
+    Fault("lf-in-header", "rfc5322/2.2/crlf", "Header lines come back with a bare LF", "pop3", {"block": _lf_in_header}),
 ]  # fmt: skip
