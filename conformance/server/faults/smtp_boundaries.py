@@ -98,6 +98,12 @@ def _few_fields(s: Any, octets: bytes, sent: bytes) -> bytes:
     return b"\r\n".join(header.split(b"\r\n")[:100]) + blank + content
 
 
+def _acts_all_the_same(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb in ("RSET", "DATA", "QUIT") and octets.startswith(b"501"):
+        s.reset()
+    return octets
+
+
 _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("end-in-long-line", "4.1.1.4/end-is-crlf-dot-crlf", "A dot behind 511 octets of a line ends the data",
      {"unstuff": _ends_in_long_line}),
@@ -126,6 +132,12 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("header-line-cut", "4.5.3.1.6/text-1000", "Header lines are cut at 900 octets",
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?m)^(X-[^\r\n]{898})[^\r\n]*", rb"\1", octets)}),
     ("hundred-fields", "4.5.3.1.7/content-64k", "Header fields beyond a hundred are lost", {"content": _few_fields}),
+    ("first-dots-kept", "4.5.2/receiver-unstuffs", "No dot is taken off the first line",
+     {"unstuff": lambda s, octets, sent: b"." + octets if sent.startswith(b"..") else octets}),
+    ("dot-behind-lf-lost", "4.5.2/other-dots-kept", "A dot behind a bare LF is taken off, and the LF repaired",
+     {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n\.?", b"\r\n", octets)}),
+    ("refused-rset-resets", "4.1.4/out-of-order-keeps-state", "RSET is refused for its argument, and resets",
+     {"reply": _acts_all_the_same}),
     ("bare-lf-lost", "4.1.1.4/no-bare-lf-lines", "Bare LF in the data gets lost",
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n", b"", octets)}),
 )
