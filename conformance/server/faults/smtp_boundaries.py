@@ -93,6 +93,13 @@ def _odd_name(s: Any, verb: str, rest: bytes) -> bytes | None:
     return None
 
 
+def _help_closes(s: Any, verb: str, rest: bytes) -> bytes | None:
+    if verb == "HELP" and rest:
+        s.closing = True
+        return b""
+    return None
+
+
 def _few_fields(s: Any, octets: bytes, sent: bytes) -> bytes:
     header, blank, content = octets.partition(b"\r\n\r\n")
     return b"\r\n".join(header.split(b"\r\n")[:100]) + blank + content
@@ -138,6 +145,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n\.?", b"\r\n", octets)}),
     ("refused-rset-resets", "4.1.4/out-of-order-keeps-state", "RSET is refused for its argument, and resets",
      {"reply": _acts_all_the_same}),
+    ("help-argument-closes", "3.8/no-close-without-cause", "HELP with an argument ends the session", {"instead": _help_closes}),
     ("bare-lf-lost", "4.1.1.4/no-bare-lf-lines", "Bare LF in the data gets lost",
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n", b"", octets)}),
 )
