@@ -100,6 +100,18 @@ def _help_closes(s: Any, verb: str, rest: bytes) -> bytes | None:
     return None
 
 
+def _helo_keeps(s: Any, verb: str, rest: bytes) -> bytes | None:
+    if verb == "HELO" and s.mail.recipients:
+        s.memory["kept by HELO"] = list(s.mail.recipients)
+    return None
+
+
+def _kept_by_helo(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "MAIL" and octets.startswith(b"250") and "kept by HELO" in s.memory:
+        s.mail.recipients.extend(s.memory.pop("kept by HELO"))
+    return octets
+
+
 def _few_fields(s: Any, octets: bytes, sent: bytes) -> bytes:
     header, blank, content = octets.partition(b"\r\n\r\n")
     return b"\r\n".join(header.split(b"\r\n")[:100]) + blank + content
@@ -146,6 +158,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("refused-rset-resets", "4.1.4/out-of-order-keeps-state", "RSET is refused for its argument, and resets",
      {"reply": _acts_all_the_same}),
     ("help-argument-closes", "3.8/no-close-without-cause", "HELP with an argument ends the session", {"instead": _help_closes}),
+    ("helo-keeps-recipients", "4.1.1.1/clears-transaction", "Recipients survive HELO", {"instead": _helo_keeps, "reply": _kept_by_helo}),
     ("bare-lf-lost", "4.1.1.4/no-bare-lf-lines", "Bare LF in the data gets lost",
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n", b"", octets)}),
 )
