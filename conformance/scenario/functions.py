@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64 as _base64
 import binascii
+import datetime
 import hashlib
 import hmac
 import re
@@ -125,6 +126,23 @@ def _matches(text: Value, pattern: Value) -> bool:
     return re.search(octets(pattern), octets(text)) is not None
 
 
+_MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_DATE = re.compile(rb"\b([0-9]{1,2})\s+(" + b"|".join(_MONTHS) + rb")\s+([0-9]{4})\b")
+
+
+def _weekday(text: Value) -> bytes:
+    """Name of the day on which the last date of a text falls: RFC 5322 section 3.3."""
+    found = _DATE.findall(octets(text))
+    if not found:
+        return b""
+    day, month, year = found[-1]
+    try:
+        number = datetime.date(int(year), _MONTHS.index(month) + 1, int(day)).weekday()
+    except ValueError:
+        return b""
+    return b"Mon Tue Wed Thu Fri Sat Sun".split()[number]
+
+
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "base64": _base64_of,
     "unbase64": _unbase64,
@@ -153,6 +171,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "field": _field,
     "fields": lambda h, n: len(_values(h, n)),
     "split": _split,
+    "weekday": _weekday,
     "sub": lambda x, a, b: octets(x)[_integer(a) : _integer(b)],
 }
 # These look at the session, so the player provides them.

@@ -139,7 +139,7 @@ def infer(
                     effects.add("delivers")
     if "tls" in opening.name and opening.phase == "tls":
         needs.append(f"plain: {tls}")
-    if waited > 2:
+    if waited > 6:
         effects.add("slow")
     if reads_mail:
         needs.append("delivery")

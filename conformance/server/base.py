@@ -174,5 +174,6 @@ class Session(ABC):
         self.starttls = False
         self.tls = True
 
-    def ended(self) -> None:  # noqa: B027
+    def ended(self) -> None:
         """The connection is gone."""
+        self.hook("ended", None)

@@ -35,12 +35,12 @@ class Path:
         return f"{self.local}@{self.domain}" if self.domain else self.local
 
     @property
-    def wire(self) -> str:
-        """The address as it is sent on: a local part that is no dot-string is quoted."""
-        local = self.local
-        if local and not _DOT_STRING.match(local):
-            local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
-        return f"{local}@{self.domain}" if self.domain else local
+    def mailbox(self) -> str:
+        """The address with the quotes that its local part needs, and no others."""
+        if not self.domain or _DOT_STRING.match(self.local):
+            return self.address
+        quoted = re.sub(r'(["\\])', r"\\\1", self.local)
+        return f'"{quoted}"@{self.domain}'
 
 
 def literal(text: str) -> bool:

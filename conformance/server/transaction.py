@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 from conformance.server.smtp_grammar import Path
 
-_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9@.!#$%&*+/=?^_`{|}~-]*\Z")
-
 
 @dataclass
 class Recipient:
@@ -46,8 +44,7 @@ def without_return_path(octets: bytes) -> bytes:
 
 def return_path(mail: Transaction) -> bytes:
     assert mail.sender is not None
-    address = mail.sender.address
-    return f"Return-Path: <{address if _PLAIN_ADDRESS.match(address) else ''}>\r\n".encode()
+    return f"Return-Path: <{mail.sender.mailbox}>\r\n".encode()
 
 
 def received(mail: Transaction, to: Path, *, client: str, peer: str, host: str, kind: str) -> bytes:

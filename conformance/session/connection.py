@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import ssl
 import struct
@@ -16,18 +17,19 @@ from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
 _PIECE = 1024 * 1024  # octets written at once
+_LONE_DOT = re.compile(rb"(?<=\n)\.\r?\n\Z")
+_ODD_END = 0.3  # seconds in which more data follows a dot that was none
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
 KEY_LOG = KeyLog()  # for contexts whose connections SASL may be bound to
 
 
-def _final(buffer: bytearray, whole: int) -> tuple[int, int]:
-    """Where the line of one dot that ends a POP3 reply begins and ends; (whole, whole) if it is not there."""
-    found = (whole, whole)
-    for end in (b".\n", b".\r\n"):
-        at = 0 if buffer.startswith(end) else buffer.find(b"\n" + end, 0, found[0]) + 1
-        if at or buffer.startswith(end):
-            found = (at, at + len(end))
-    return found
+def _final(buffer: bytearray, whole: int, fresh: bool) -> int:
+    """Where the line of one dot that ends a POP3 reply begins, -1 if it is not among the first ``whole`` octets: a line
+    ends in CRLF (RFC 1939 section 3). ``fresh``: what was before the buffer ended so."""
+    if fresh and buffer.startswith(b".\r\n"):
+        return 0
+    at = buffer.find(b"\r\n.\r\n", 0, whole)
+    return at + 2 if at >= 0 else -1
 
 
 class TransportError(Exception):
@@ -219,11 +221,14 @@ class Connection:
         return reply
 
     async def _block(self, reply: Reply, start: float, last: float, timeout: float) -> None:
-        """The lines up to the one with a dot, as many at a time as have come."""
+        """The lines up to the one with a dot, as many at a time as have come.
+
+        A dot next to a bare LF is data if anything follows: a message that holds line feeds. Else it is the end.
+        """
         raw = bytearray()
-        end = dot = 0
+        ending = b""
         deadline = min(last, time.monotonic() + timeout)
-        while end == dot:
+        while not ending:
             whole = self.buffer.rfind(b"\n") + 1
             if not whole:
                 if len(self.buffer) >= MAX_LINE:
@@ -234,19 +239,26 @@ class Connection:
                 if not await self._more(deadline):
                     raise TransportError("timeout", "nothing more came", bytes(self.buffer))
                 continue
-            end, dot = _final(self.buffer, whole)
+            before = raw[-2:] or reply.octets[-2:]
+            end = _final(self.buffer, whole, before == b"\r\n")
+            if end >= 0:
+                ending = b".\r\n"
+            elif whole == len(self.buffer) and (odd := _LONE_DOT.search(self.buffer[-4:] if whole > 3 else before[-1:] + self.buffer)):
+                if await self._more(time.monotonic() + _ODD_END):
+                    continue
+                ending, end = odd[0], whole - len(odd[0])
+            else:
+                end = whole
             raw += self.buffer[:end]
-            reply.octets += self.buffer[end:dot]
-            del self.buffer[:dot]
+            del self.buffer[: end + len(ending)]
             if len(raw) > MAX_REPLY:
                 raise TransportError("garbage", "a multi-line reply without end", bytes(raw[:200]))
             deadline = min(last, time.monotonic() + timeout)
         block = bytes(raw).split(b"\n")[:-1]
         if len(raw) >= MAX_LINE and max(map(len, block)) >= MAX_LINE:
             raise TransportError("garbage", f"a line of more than {MAX_LINE} octets", bytes(raw[:200]))
-        status = reply.octets[: len(reply.octets) - (2 if reply.octets.endswith(b"\n.\n") else 3)]
         reply.block, reply.raw = [one[:-1] if one.endswith(b"\r") else one for one in block], bytes(raw)
-        reply.octets = status + reply.raw + reply.octets[len(status) :]
+        reply.octets += reply.raw + ending
 
     # -- what leaves --------------------------------------------------------------------------
 

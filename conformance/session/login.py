@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from conformance.session.sasl import MECHANISMS, Credentials, SaslError
+from conformance.session.sasl import MECHANISMS, Credentials, SaslError, ServerFault
 
 Say = Callable[[bytes, bytes], Awaitable[tuple[str, bytes]]]  # octets, what the transcript shows → status, text
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "LOGIN")
@@ -63,7 +63,7 @@ async def log_in(way: Way, user: str, password: str, banner: bytes, say: Say) ->
     while code == "+":
         try:
             answer = first if first is not None else exchange.send(base64.b64decode(text.strip()))
-        except (SaslError, StopIteration, binascii.Error):
+        except (SaslError, ServerFault, StopIteration, binascii.Error):
             answer, code = None, "-ERR"
         first = None
         if answer is None:

@@ -78,3 +78,16 @@ def test_values(source: str, value: object) -> None:
 def test_errors_at_run_time_name_the_expression(source: str) -> None:
     with pytest.raises(ExpressionError):
         Expression(source).evaluate(ENV)
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("from a by b; Tue, 24 Nov 2026 22:44:11 +0000", b"Tue"),
+        ("1 Jan 2026 came before 29 Feb 2024", b"Thu"),
+        ("29 Feb 2026", b""),
+        ("no date", b""),
+    ],
+)
+def test_weekday(text: str, day: bytes) -> None:
+    assert Expression("weekday(x)").evaluate(Environment({"x": text.encode()})) == day

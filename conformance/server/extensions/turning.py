@@ -26,8 +26,8 @@ class Hold(Extension):
             trace = received(
                 mail, recipients[0].path, client=session.client, peer=session.peer, host=session.settings.host, kind=kind
             )
-            addresses = [one.path.wire for one in recipients]
-            session.world.queue.add(Held(domain, sender.wire, addresses, trace + octets))
+            addresses = [one.path.mailbox for one in recipients]
+            session.world.queue.add(Held(domain, sender.mailbox, addresses, trace + octets))
 
 
 class Turning(Extension):
