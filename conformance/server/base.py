@@ -24,9 +24,9 @@ class Settings:
     host: str = "mx.example.test"
     domain: str = "example.test"
     max_size: int = 20_000_000
-    max_recipients: int = 1000  # RFC 5321 section 4.5.3.1.8 asks for at least 100
+    max_recipients: int = 100  # the least that RFC 5321 section 4.5.3.1.8 allows
     command_line: int = 512  # 4.5.3.1.4
-    extra_line: int = 1024  # room that extensions ask for (MAIL parameters, addresses in UTF-8)
+    extra_line: int = 2560  # room that extensions ask for: SOLICIT 1007 (RFC 3865), AUTH 500, ORCPT 500 (RFC 3461 section 5.4)
     auth_line: int = 12288  # RFC 4954 section 4
     text_line: int = 1000  # 4.5.3.1.6
     local_part: int = 64  # 4.5.3.1.1
@@ -60,6 +60,7 @@ class World:
     storage: Storage
     faults: tuple[Fault, ...] = ()
     profile: str = "default"
+    later: Callable[[float, Callable[[], None]], object] = lambda seconds, action: action()  # the server's clock
 
     def __post_init__(self) -> None:
         # A fault of SMTP must not meet a POP3 session, which has other attributes.
