@@ -125,7 +125,7 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("success-alone", "rfc3461/5.2.3/success-reported", "SUCCESS counts only where it stands alone",
      _notify(lambda wanted, condition, given: wanted and (condition != "SUCCESS" or given.get("NOTIFY") == "SUCCESS"))),
     ("report-twice", "rfc3461/5.2.3/success-reported", "A delivery is reported twice",
-     {"report": lambda s, octets, mail, rcpts: s.world.storage.deliver("alice", octets) or octets}),
+     {"report": lambda s, octets, mail, rcpts: s.world.storage.deliver(mail.sender.local, octets) or octets}),
     ("always", "rfc3461/5.2.3/success-not-reported", "Every delivery is reported", _notify(lambda wanted, condition, given: True)),
     ("failure-as-success", "rfc3461/5.2.3/success-not-reported", "NOTIFY=FAILURE gets deliveries reported",
      _notify(lambda wanted, condition, given: wanted or "FAILURE" in (given.get("NOTIFY") or ""))),
