@@ -25,6 +25,10 @@ class Settings:
     domain: str = "example.test"
     max_size: int = 20_000_000
     max_recipients: int = 100  # the least that RFC 5321 section 4.5.3.1.8 allows
+    max_transactions: int = 25  # MAILMAX and RCPTDOMAINMAX of RFC 9422 section 4
+    max_domains: int = 4
+    min_by_time: int = 60  # RFC 2852 section 2, seconds
+    max_hold: int = 86_400  # RFC 4865 section 3, seconds
     command_line: int = 512  # 4.5.3.1.4
     extra_line: int = 2560  # room that extensions ask for: SOLICIT 1007 (RFC 3865), AUTH 500, ORCPT 500 (RFC 3461 section 5.4)
     auth_line: int = 12288  # RFC 4954 section 4

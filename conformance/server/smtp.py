@@ -40,6 +40,8 @@ class SmtpSession(Session):
         self.mail = Transaction()
         self.exchange: sasl.SaslExchange | None = None
         self.errors = 0
+        self.counts: dict[str, int] = {}
+        self.domains: frozenset[str] = frozenset()
         self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
         self.extensions: list[Extension] = [kind(self) for kind in available(world.profile, service)]
 

@@ -35,6 +35,7 @@ class Transaction:
     refused: bool = False  # a chunk was refused: the rest of the message is too
     answer: tuple[str, str] = ("2.1.0", "sender ok")  # what the 250 to MAIL says
     hold: float = 0.0  # seconds until delivery
+    priority: int | None = None  # RFC 6710
     began: float = field(default_factory=time.time)
 
 
