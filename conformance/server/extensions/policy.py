@@ -82,7 +82,7 @@ class Rrvs(Extension):
         local = path.domain.lower() in (self.session.settings.domain, self.session.settings.host)
         if path.local.lower() in self._ROLES or not local or self.session.world.user(path.local) is None:
             return
-        if wanted < self._SINCE:
+        if not self.session.hook("ownership", wanted >= self._SINCE, wanted):
             raise Syntax("550", "5.7.17", "the mailbox has another owner since")
 
     def examine(self, mail: Transaction, octets: bytes) -> bytes:
@@ -122,7 +122,7 @@ class NoSoliciting(Extension):
 
     def _refuse(self, keywords: str) -> None:
         found = [one for one in self.unwanted if one in [word.strip() for word in keywords.split(",")]]
-        if found:
+        if found := self.session.hook("unwanted", found):
             raise Syntax("550", "5.7.1", f"SOLICIT={','.join(found)} is not wanted here")  # section 2.4
 
     def recipient(self, mail: Transaction, recipient: Recipient) -> None:
