@@ -245,3 +245,37 @@ def test_lmtp_offers_none_of_them(world: World) -> None:
     session = connect(world, "lmtp")
     for parameter in ("RET=FULL", "BY=99;N", "MT-PRIORITY=1", "SOLICIT=a", "MTRK=AQID"):
         assert code(session, f"MAIL FROM:<a@client.example.test> {parameter}") == "555"
+
+
+# -- BURL (RFC 4468) ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("imap://mx.example.test/INBOX/;UID=1 LAST", "250"), ("imap://alice@mx.example.test/INBOX;UIDVALIDITY=1/;UID=1 LAST", "250"),
+        ("imap://bob@mx.example.test/INBOX/;UID=1 LAST", "554"), ("imap://mx.example.test/INBOX/;UID=2 LAST", "554"),
+        ("imap://other.example/INBOX/;UID=1 LAST", "554"), ("imap://mx.example.test/INBOX/;UID=1;URLAUTH=submit+alice:internal:00 LAST", "554"),
+        ("imap://mx.example.test/INBOX/;UID=1 FIRST", "501"), ("INBOX LAST", "501"), ("", "501"),
+    ],
+)  # fmt: skip
+def test_burl(world: World, argument: str, expected: str) -> None:
+    world.storage.deliver("alice", TEXT)
+    session = connect(world, "submission", user="alice")
+    say(session, "MAIL FROM:<alice@example.test>")
+    say(session, "RCPT TO:<bob@example.test>")
+    assert say(session, f"BURL {argument}".rstrip()).startswith(expected)
+    found = mailbox(world, "bob")
+    assert len(found) == (expected == "250") and all(one["Subject"] == "about" for one in found)
+
+
+def test_burl_and_bdat_make_one_message(world: World) -> None:
+    world.storage.deliver("alice", b"from a url\r\n")
+    session = connect(world, "submission", user="alice")
+    assert "BURL" in connect(world, "submission").offers() and "BURL imap imap://mx.example.test" in session.offers()
+    say(session, "MAIL FROM:<alice@example.test>")
+    say(session, "RCPT TO:<bob@example.test>")
+    session.receive(b"BDAT 14\r\nSubject: x\r\n\r\n")
+    assert say(session, "BURL imap://mx.example.test/INBOX/;UID=1").startswith("250 2.5.0")
+    assert session.receive(b"BDAT 6 LAST\r\nlast\r\n").startswith(b"250")
+    assert mailbox(world, "bob")[0].get_content().split() == ["from", "a", "url", "last"]
