@@ -9,7 +9,9 @@ Hooks, each a function whose first argument is the session: ``command(s, line)``
 ``instead(s, verb, rest)`` answers in the server's place (None: it does not); ``reply(s, octets, verb)`` changes what is
 sent; ``after(s, verb)`` changes state; ``states(s, allowed, verb)`` widens a row of the state table;
 ``capabilities(s, words)`` changes the EHLO or CAPA list; ``content(s, octets, sent)`` changes what is delivered (None: nothing is);
-``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS; POP3: ``octets size stat uid top block update lock unlock vanished needs_utf8``.
+``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS;
+notifications: ``notify(s, wanted, condition, recipient)`` ``whole(s, whole, mail, outcome)`` ``reports_to(s, path, mail, octets)``
+``report(s, octets, mail, recipients)``; policy: ``priority ownership unwanted``; POP3: ``octets size stat uid top block update lock unlock vanished needs_utf8``.
 ``settings`` overrides fields of ``Settings``.
 """
 
