@@ -1,4 +1,4 @@
-"""Delivery status notifications as messages: RFC 3464 (fields), RFC 6522 (multipart/report), RFC 3461 section 6."""
+"""Delivery status notifications as messages: RFC 3464 (fields), RFC 6522 (multipart/report), RFC 3461 section 6, RFC 6533."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def xtext_ok(text: str) -> bool:
 def decoded(text: str) -> str:
     """What the xtext stands for."""
     return _HEXCHAR.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def seven_bit(address: str) -> str:
+    """utf-8-addr-xtext, the ASCII form of an address (RFC 6533 section 3)."""
+    return "".join(one if one.isascii() and one not in "+= " else f"\\x{{{ord(one):02X}}}" for one in address)
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,13 @@ def _per_message(mail: Transaction, host: str, fields: list[str]) -> list[str]:
 
 
 def _per_recipient(one: Recipient, outcome: Outcome) -> str:
-    lines = [f"Final-Recipient: rfc822; {one.path.address}", f"Action: {outcome.action}", f"Status: {outcome.status}"]
+    final = one.path.address
+    final = f"rfc822; {final}" if final.isascii() else f"utf-8; {seven_bit(final)}"
+    lines = [f"Final-Recipient: {final}", f"Action: {outcome.action}", f"Status: {outcome.status}"]
     kind, _semicolon, original = (one.parameters.get("ORCPT") or "").partition(";")
     if original:
-        lines.insert(0, f"Original-Recipient: {kind}; {decoded(original)}")
+        original = seven_bit(original) if kind.lower() == "utf-8" else decoded(original)
+        lines.insert(0, f"Original-Recipient: {kind}; {original}")
     if outcome.diagnostic:
         lines.append(f"Diagnostic-Code: {outcome.diagnostic}")
     return "\r\n".join(lines)
