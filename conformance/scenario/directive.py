@@ -164,7 +164,7 @@ def _options(rest: str, allowed: tuple[str, ...]) -> tuple[list[str], dict[str, 
             raise ExpressionError(f"there is no option {match[1]!r} here (only {', '.join(allowed)})")
         end = starts[index + 1].start() if index + 1 < len(starts) else len(rest)
         value = rest[match.end() : end].strip()
-        for flag in ("unlisted", "verify", "refused", "certificate"):
+        for flag in ("unlisted", "verify", "refused", "certificate", "premise"):
             if value.endswith(" " + flag):
                 value = value[: -len(flag)].strip()
                 words.append(flag)
@@ -240,13 +240,14 @@ def _receive(scope: Scope, rest: str, line: int, source: str, connection: str) -
 
 def _fetch(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:
     words, options = _options(rest, ("to", "copies"))
-    if words:
+    premise = "premise" in words
+    if [word for word in words if word != "premise"]:
         raise ExpressionError(f"`-- fetch` cannot take {' '.join(words)!r}")
     least, most = copies(options.get("copies", "1"))
     to = _expression(scope, options["to"]) if "to" in options else None
     scope.known |= {"copies", "message", "header", "content"}
     scope.use(frozenset({"recipient", "token"}))
-    return [Fetch(line, source, connection, to, least, most)]
+    return [Fetch(line, source, connection, to, least, most, premise)]
 
 
 def copies(text: str) -> tuple[int, int]:

@@ -225,6 +225,7 @@ class Fetch(Step):
     to: Expression | None = None
     least: int = 1
     most: int = 1
+    premise: bool = False
 
 
 # -- scenarios --------------------------------------------------------------------------------

@@ -201,6 +201,7 @@ class ReferenceServer:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
+        self.world.later = loop.call_later
         for service, port in self.wanted.items():
             server = await loop.create_server(
                 lambda service=service: _Channel(self, service), self.host, port, backlog=512  # type: ignore[misc]

@@ -27,9 +27,13 @@ class Settings:
     host: str = "mx.example.test"
     domain: str = "example.test"
     max_size: int = 20_000_000
-    max_recipients: int = 1000  # RFC 5321 section 4.5.3.1.8 asks for at least 100
+    max_recipients: int = 100  # the least that RFC 5321 section 4.5.3.1.8 allows
+    max_transactions: int = 25  # MAILMAX and RCPTDOMAINMAX of RFC 9422 section 4
+    max_domains: int = 4
+    min_by_time: int = 60  # RFC 2852 section 2, seconds
+    max_hold: int = 86_400  # RFC 4865 section 3, seconds
     command_line: int = 512  # 4.5.3.1.4
-    extra_line: int = 1024  # room that extensions ask for (MAIL parameters, addresses in UTF-8)
+    extra_line: int = 2560  # room that extensions ask for: SOLICIT 1007 (RFC 3865), AUTH 500, ORCPT 500 (RFC 3461 section 5.4)
     auth_line: int = 12288  # RFC 4954 section 4
     text_line: int = 1000  # 4.5.3.1.6
     local_part: int = 64  # 4.5.3.1.1
@@ -68,6 +72,7 @@ class World:
     faults: tuple[Fault, ...] = ()
     profile: str = "default"
     queue: Queue = field(default_factory=Queue)
+    later: Callable[[float, Callable[[], None]], object] = lambda seconds, action: action()  # the server's clock
 
     def __post_init__(self) -> None:
         # A fault of SMTP must not meet a POP3 session, which has other attributes.

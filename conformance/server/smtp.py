@@ -40,6 +40,8 @@ class SmtpSession(Session):
         self.mail = Transaction()
         self.exchange: sasl.SaslExchange | None = None
         self.errors = 0
+        self.counts: dict[str, int] = {}
+        self.domains: frozenset[str] = frozenset()
         self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
         self.extensions: list[Extension] = [kind(self) for kind in available(world.profile, service)]
 
@@ -244,13 +246,18 @@ class SmtpSession(Session):
             self.say(error.code, error.status, error.text)
             return
         self.mail = mail
-        self.say("250", "2.1.0", "sender ok")
+        self.say("250", *mail.answer)
 
     def _check(self, found: dict[str, str | None], kind: str, *about: object) -> None:
         """Each parameter by the extension that knows it. Raises Syntax."""
         if found and self.greeted == "HELO":
             raise Syntax("555", "5.5.4", "parameters need EHLO")
-        known = {name: (extension, method) for extension in self.extensions for name, method in getattr(extension, kind).items()}
+        known = {
+            name: (extension, method)
+            for extension in self.extensions
+            for name, method in getattr(extension, kind).items()
+            if extension.takes(name)
+        }
         for key, value in found.items():
             if key not in known:
                 raise Syntax("555", "5.5.4", f"{key} is not known")
@@ -284,6 +291,12 @@ class SmtpSession(Session):
             self.say("452", "4.5.3", "too many recipients")
         else:
             recipient.user = user
+            try:
+                for extension in self.extensions:
+                    extension.recipient(self.mail, recipient)
+            except Syntax as error:
+                self.say(error.code, error.status, error.text)
+                return
             self.mail.recipients.append(recipient)
             self.say("250", "2.1.5", "recipient ok")
 
@@ -330,18 +343,32 @@ class SmtpSession(Session):
         mail = self.mail
         if octets is not None and len(_RECEIVED.findall(octets.partition(b"\r\n\r\n")[0])) >= self.settings.max_hops:
             octets, code, status, text = None, "554", "5.4.6", "too many hops"
+        try:
+            for extension in self.extensions if octets is not None else ():
+                octets = extension.examine(mail, octets or b"")
+        except Syntax as error:
+            octets, code, status, text = None, error.code, error.status, error.text
         if octets is not None:
             for extension in self.extensions:
                 extension.accepted(mail, octets)
-            octets = without_return_path(octets)
-            for recipient in mail.recipients:
-                if recipient.user:
-                    content = self.hook("content", self.trace(mail, recipient) + octets, octets)
-                    if content is not None:
-                        self.world.storage.deliver(recipient.user, content)
+            taken = octets
+            if mail.hold:
+                self.world.later(mail.hold, lambda: self.deliver(mail, taken))
+            else:
+                self.deliver(mail, taken)
         for _recipient in mail.recipients if self.lmtp else [None]:
             self.say(code, status, text)
         self.reset()
+
+    def deliver(self, mail: Transaction, octets: bytes) -> None:
+        octets = without_return_path(octets)
+        for recipient in mail.recipients:
+            if recipient.user:
+                content = self.hook("content", self.trace(mail, recipient) + octets, octets)
+                if content is not None:
+                    self.world.storage.deliver(recipient.user, content)
+        for extension in self.extensions:
+            extension.delivered(mail, octets)
 
     def trace(self, mail: Transaction, recipient: Recipient) -> bytes:
         """Return-Path and Received: RFC 5321 section 4.4; the with-types are RFC 3848's and 6531's."""
@@ -349,8 +376,9 @@ class SmtpSession(Session):
         if kind != "SMTP":
             kind = ("UTF8" + kind.replace("ESMTP", "SMTP") if mail.utf8 else kind)
             kind += ("S" if self.tls else "") + ("A" if self.user else "")
+        clauses = "".join(extension.clause(mail) for extension in self.extensions)
         return return_path(mail) + received(
-            mail, recipient.path, client=self.client, peer=self.peer, host=self.settings.host, kind=kind
+            mail, recipient.path, client=self.client, peer=self.peer, host=self.settings.host, kind=kind, clauses=clauses
         )
 
     # -- the rest -----------------------------------------------------------------------------

@@ -31,6 +31,10 @@ class Transaction:
     chunks: bytearray = field(default_factory=bytearray)
     chunked: bool = False  # a BDAT came: DATA is out of sequence (RFC 3030 section 2)
     refused: bool = False  # a chunk was refused: the rest of the message is too
+    answer: tuple[str, str] = ("2.1.0", "sender ok")  # what the 250 to MAIL says
+    hold: float = 0.0  # seconds until delivery
+    priority: int | None = None  # RFC 6710
+    began: float = field(default_factory=time.time)
 
 
 def without_return_path(octets: bytes) -> bytes:
@@ -47,7 +51,7 @@ def return_path(mail: Transaction) -> bytes:
     return f"Return-Path: <{mail.sender.mailbox}>\r\n".encode()
 
 
-def received(mail: Transaction, to: Path, *, client: str, peer: str, host: str, kind: str) -> bytes:
+def received(mail: Transaction, to: Path, *, client: str, peer: str, host: str, kind: str, clauses: str = "") -> bytes:
     """One Received field; ``kind`` is its with-protocol type."""
     stamp = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     one = ""
@@ -55,5 +59,5 @@ def received(mail: Transaction, to: Path, *, client: str, peer: str, host: str, 
         one = f"\r\n\tfor <{to.address}>"
     return (
         f"Received: from {client} ([{peer}])\r\n"
-        f"\tby {host} with {kind} id {secrets.token_hex(6)}{one};\r\n\t{stamp}\r\n"
+        f"\tby {host} with {kind} id {secrets.token_hex(6)}{one}{clauses};\r\n\t{stamp}\r\n"
     ).encode()

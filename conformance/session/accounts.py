@@ -64,6 +64,11 @@ class Pool:
         """Whether the scenario must be alone in the mailboxes of its accounts. Those that only log in by SMTP share."""
         return bool(scenario.accounts and (scenario.seeded or scenario.reads_mail or scenario.family == "pop3" or queued(scenario)))
 
+    def asks(self, scenario: Scenario) -> tuple[object, ...]:
+        """What decides which accounts ``take`` gives; the first: whether it fills a mailbox."""
+        having = tuple(sorted({"certificate", "bearer"} & set(scenario.needs)))
+        return scenario.seeded, scenario.reads_mail, scenario.accounts, scenario.family, queued(scenario), having
+
     def shared_by(self, scenario: Scenario) -> list[Borrowed]:
         """The accounts of a scenario that need not be alone."""
         having = self.candidates(scenario) if {"certificate", "bearer"} & set(scenario.needs) else []

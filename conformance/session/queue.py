@@ -47,11 +47,10 @@ class Queue:
     def __init__(self, pool: Pool, scenarios: Sequence[Scenario], lanes: int) -> None:
         self.pool = pool
         self.free = deque(one for one in scenarios if not pool.exclusive(one))
-        self.bound: dict[tuple[bool, bool, int, tuple[str, ...]], deque[Scenario]] = {}
+        self.bound: dict[tuple[tuple[object, ...], tuple[str, ...]], deque[Scenario]] = {}
         bound = [one for one in scenarios if pool.exclusive(one)]
         for scenario in sorted(bound, key=lambda one: one.seeded and touches(one)):
-            key = (scenario.seeded, scenario.reads_mail, scenario.accounts, scenario.mailbox)
-            self.bound.setdefault(key, deque()).append(scenario)
+            self.bound.setdefault((pool.asks(scenario), scenario.mailbox), deque()).append(scenario)
         self._rank = {one.id: rank for rank, one in enumerate(scenarios)}
         self._most = max(1, lanes * 3 // 4)  # lanes for mailboxes, so that whoever waits for the others sees them move, too
         self._playing = 0
@@ -66,9 +65,9 @@ class Queue:
         if self.free and self._playing >= self._most:
             return self._next_free()
         holding = self.pool.holding()
-        refused: set[tuple[bool, bool, int]] = set()
-        for key in sorted(self.bound, key=lambda k: (not (k[0] and k[3] in holding), self._rank[self.bound[k][0].id])):
-            if key[:3] in refused:  # it would ask for the same accounts
+        refused: set[tuple[object, ...]] = set()
+        for key in sorted(self.bound, key=lambda k: (not (k[0][0] and k[1] in holding), self._rank[self.bound[k][0].id])):
+            if key[0] in refused:  # it would ask for the same accounts
                 continue
             accounts = self.pool.take(self.bound[key][0])
             if accounts:
@@ -77,7 +76,7 @@ class Queue:
                     del self.bound[key]
                 self._playing += 1
                 return scenario, accounts
-            refused.add(key[:3])
+            refused.add(key[0])
         return self._next_free() if self.free else None
 
     def _next_free(self) -> tuple[Scenario, list[Borrowed]]:

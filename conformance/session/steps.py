@@ -411,7 +411,7 @@ async def fetch(play: Play, step: Fetch) -> None:
     if not step.least <= len(messages) <= step.most:
         wanted = str(step.least) if step.least == step.most else f"{step.least} to {step.most}"
         within = f" within {play.limits.delivery_timeout:g} s" if len(messages) < step.least else ""
-        raise play.broken(step, f"{len(messages)} copies were delivered{within}, not {wanted}", f"{len(messages)} copies")
+        raise play.broken(step, f"{len(messages)} copies were delivered{within}, not {wanted}", f"{len(messages)} copies", premise=step.premise)
 
 
 async def simple(play: Play, step: Simple) -> None:

@@ -76,6 +76,14 @@ def test_smtplib(served: Served) -> None:
     assert len(served.mailbox("bob")) == 1
 
 
+def test_smtplib_dsn(served: Served) -> None:
+    with smtplib.SMTP("127.0.0.1", served.ports["smtp"], timeout=10) as client:
+        client.sendmail("alice@example.test", "bob@example.test", MESSAGE, ["RET=HDRS", "ENVID=Q1"], ["NOTIFY=SUCCESS"])
+    (report,) = served.mailbox("alice")
+    assert b"report-type=delivery-status" in report and b"\r\nOriginal-Envelope-Id: Q1\r\n" in report
+    assert len(served.mailbox("bob")) == 1
+
+
 def test_smtplib_refusals(served: Served) -> None:
     with smtplib.SMTP("127.0.0.1", served.ports["smtp"], timeout=10) as client:
         with pytest.raises(smtplib.SMTPRecipientsRefused):

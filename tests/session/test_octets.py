@@ -36,7 +36,7 @@ def with_server(serve: Serve, client: Callable[[Connection], Awaitable[object]])
     [
         (b"+OK\r\n.\r\n", [], b""),
         (b"+OK list\r\n1 2\r\n..\r\n.x\r\n.\r\n+OK next\r\n", [b"1 2", b"..", b".x"], b"+OK next\r\n"),
-        (b"+OK\na\n.\nb\r\n.\r\n", [b"a"], b"b\r\n.\r\n"),
+        (b"+OK\na\n.\nb\r\n.\r\n", [b"a", b".", b"b"], b""),
         (b"+OK\r\na\r\r\n\r\n.\r\n.\n", [b"a\r", b""], b".\n"),
     ],
 )

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from conformance.server.smtp import SmtpSession
-    from conformance.server.transaction import Transaction
+    from conformance.server.transaction import Recipient, Transaction
 
 GREETED = frozenset({"greeted"})
 ANY = frozenset({"new", "greeted", "mail", "rcpt"})
@@ -60,11 +60,33 @@ class Extension:
         """Whether the verb exists in the present phase; else it is answered as unknown."""
         return verb in self.verbs
 
+    def takes(self, parameter: str) -> bool:
+        """Whether the parameter exists in the present phase; else it is refused as unknown."""
+        return True
+
     def mail(self, mail: Transaction) -> None:
         """MAIL and all its parameters are well formed: what they mean together. Raises Syntax."""
 
+    def recipient(self, mail: Transaction, recipient: Recipient) -> None:
+        """Nothing else speaks against the recipient. Raises Syntax."""
+
+    def examine(self, mail: Transaction, octets: bytes) -> bytes:
+        """The whole message, as it is to be delivered. Raises Syntax to refuse it."""
+        return octets
+
     def accepted(self, mail: Transaction, octets: bytes) -> None:
         """A message is taken; delivery follows."""
+
+    def delivered(self, mail: Transaction, octets: bytes) -> None:
+        """The message is in the mailboxes."""
+
+    def clause(self, mail: Transaction) -> str:
+        """A clause for the Received field (RFC 5321 section 4.4, Additional-Registered-Clauses), or ""."""
+        return ""
+
+    def report_fields(self, mail: Transaction) -> list[str]:
+        """Per-message fields for the notifications about the message (RFC 3464 section 2.2)."""
+        return []
 
     def secured(self) -> None:
         """TLS has begun: what the extension knew of the client is forgotten (RFC 3207 section 4.2)."""

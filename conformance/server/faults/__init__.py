@@ -9,8 +9,9 @@ Hooks, each a function whose first argument is the session: ``command(s, line)``
 ``instead(s, verb, rest)`` answers in the server's place (None: it does not); ``reply(s, octets, verb)`` changes what is
 sent; ``after(s, verb)`` changes state; ``states(s, allowed, verb)`` widens a row of the state table;
 ``capabilities(s, words)`` changes the EHLO or CAPA list; ``content(s, octets, sent)`` changes what is delivered (None: nothing is);
-``ended(s, nothing)`` when the connection is gone;
-``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS; POP3: ``octets size stat uid top block update lock unlock vanished needs_utf8``.
+``ended(s, nothing)`` when the connection is gone; ``secured(s, kept)`` and ``clear_buffer(s, nothing, octets)`` around TLS;
+notifications: ``notify(s, wanted, condition, recipient)`` ``whole(s, whole, mail, outcome)`` ``reports_to(s, path, mail, octets)``
+``report(s, octets, mail, recipients)``; policy: ``priority ownership unwanted``; POP3: ``octets size stat uid top block update lock unlock vanished needs_utf8``.
 The server as client (relay.py): ``client(s, octets, reply)`` changes what it sends after a reply; ``understood more judged`` how it
 takes one; ``offered waiting domains undelivered kept notice`` what it knows and keeps.
 ``settings`` overrides fields of ``Settings``.

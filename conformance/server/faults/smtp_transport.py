@@ -204,41 +204,13 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("8bitmime-value", "rfc6152/2/unknown-value", "Any BODY value is taken", _unparsed(rb" BODY=9BIT")),
     ("8bitmime-stripped", "rfc6152/3/octets-kept", "The high bit gets lost",
      _content(lambda octets: bytes(octet & 0x7F for octet in octets))),
-    ("limits-empty", "rfc9422/3/keyword-has-limits", "LIMITS carries no limit",
-     {"capabilities": lambda s, words: [*words, "LIMITS"]}),
-    ("limits-syntax", "rfc9422/3/limit-syntax", "Limits are separated by semicolons",
-     {"capabilities": lambda s, words: [*words, "LIMITS RCPTMAX=500; MAILMAX=500"]}),
-    ("limits-twice", "rfc9422/3/named-once", "RCPTMAX is announced twice",
-     {"capabilities": lambda s, words: [*words, "LIMITS RCPTMAX=500 RCPTMAX=600"]}),
-    ("limits-rcptmax-zero", "rfc9422/4.2/rcptmax-syntax", "RCPTMAX is zero",
-     {"capabilities": lambda s, words: [*words, "LIMITS RCPTMAX=0"]}),
-    ("limits-mailmax-word", "rfc9422/4.1/mailmax-syntax", "MAILMAX is a word",
-     {"capabilities": lambda s, words: [*words, "LIMITS MAILMAX=none"]}),
-    ("limits-domains-bare", "rfc9422/4.3/rcptdomainmax-syntax", "RCPTDOMAINMAX has no value",
-     {"capabilities": lambda s, words: [*words, "LIMITS RCPTDOMAINMAX"]}),
-    ("limits-rcptmax-exceeded", "rfc9422/4.2/rcptmax-not-exceeded", "More recipients than RCPTMAX are taken",
-     {"capabilities": lambda s, words: [*words, "LIMITS RCPTMAX=100"]}),
-    ("limits-mailmax-exceeded", "rfc9422/4.1/mailmax-not-exceeded", "More transactions than MAILMAX are taken",
-     {"capabilities": lambda s, words: [*words, "LIMITS MAILMAX=20"]}),
-    ("limits-mailmax-early", "rfc9422/4.1/mailmax-kept", "The last transaction of MAILMAX is refused",
-     {"capabilities": lambda s, words: [*words, "LIMITS MAILMAX=5"],
-      "instead": lambda s, v, rest: _count(s, v, 4)}),
     ("auth-gssapi-text", "rfc4752/3/client-first", "The challenge of GSSAPI is a text",
      _mechanism("GSSAPI", b"334 GSSAPI supported\r\n")),
 )  # fmt: skip
 
 
-def _count(s: Any, verb: str, most: int) -> bytes | None:
-    if verb != "MAIL":
-        return None
-    s.memory["mails"] = s.memory.get("mails", 0) + 1
-    return b"451 4.5.3 too many transactions\r\n" if s.memory["mails"] > most else None
-
-
 FAULTS = [Fault(f"ext-{name}", requirement, summary, "smtp", hooks) for name, requirement, summary, hooks in _TABLE]
 FAULTS += [
-    Fault("ext-limits-rcptmax-early", "rfc9422/4.2/rcptmax-kept", "Fewer recipients than RCPTMAX are taken", "smtp",
-          {"capabilities": lambda s, words: [*words, "LIMITS RCPTMAX=20"]}, settings={"max_recipients": 19}),
     Fault("ext-size-actual", "rfc1870/6.2/actual-size-refused", "The announced size is not kept", "smtp",
           {"capabilities": lambda s, words: ["SIZE 100000" if word.startswith("SIZE ") else word for word in words]}),
 ]  # fmt: skip
