@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from conformance.server.transaction import Transaction
+
 
 @dataclass(eq=False)
 class Held:
     """One message for one domain. ``busy``: a session is about to send it."""
 
     domain: str
-    sender: str
+    mail: Transaction
     recipients: list[str]
     octets: bytes
     busy: bool = False
     body: str = field(default="7BIT")
+
+    @property
+    def sender(self) -> str:
+        assert self.mail.sender is not None
+        return self.mail.sender.mailbox
 
     @property
     def eight_bit(self) -> bool:

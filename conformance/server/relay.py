@@ -11,7 +11,9 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conformance.server.notification import Outcome
 from conformance.server.queue import Held
+from conformance.server.reporting import report
 
 if TYPE_CHECKING:
     from conformance.server.smtp import SmtpSession
@@ -163,19 +165,10 @@ class Relay:
     def _fail(self, held: Held, recipients: list[str], why: str) -> None:
         """RFC 5321 section 6.1: a notification, with a null return path, where the sender is one of ours."""
         self._done(held, recipients)
-        world, settings = self.session.world, self.session.settings
-        local, _at, domain = held.sender.rpartition("@")
-        user = world.user(local) if domain.lower() in (settings.domain, settings.host) else None
-        if not user:
-            return
-        header = held.octets.partition(b"\r\n\r\n")[0]
-        text = (
-            f"Return-Path: <>\r\nFrom: <postmaster@{settings.domain}>\r\nTo: <{held.sender}>\r\n"
-            f"Subject: Undelivered mail\r\nAuto-Submitted: auto-replied\r\n\r\nNot delivered to {', '.join(recipients)}:\r\n{why}\r\n\r\n"
-        ).encode()
-        notice = self.session.hook("notice", text + header + b"\r\n", recipients)
-        if notice is not None:
-            world.storage.deliver(user, notice)
+        refused = [one for one in held.mail.recipients if one.path.mailbox in recipients]
+        outcome = Outcome("failed", f"{why[0]}.0.0", "could not be delivered to", f"smtp; {' '.join(why.split())}")
+        if self.session.hook("notice", True, recipients):
+            report(self.session, held.mail, held.octets, refused, "FAILURE", outcome)
 
 
 def _keyword(line: str) -> tuple[str, str]:

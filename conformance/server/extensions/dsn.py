@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from conformance.server.extensions import Extension
-from conformance.server.notification import DELIVERED, FAILED, Outcome, conditions, notification, xtext_ok
+from conformance.server.notification import DELIVERED, FAILED, xtext_ok
+from conformance.server.reporting import report
 from conformance.server.smtp_grammar import Syntax
-from conformance.server.transaction import Recipient, Transaction, received
+from conformance.server.transaction import Recipient, Transaction
 
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY))*", re.I)
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+\Z")
@@ -47,34 +48,11 @@ class Dsn(Extension):
 
     def delivered(self, mail: Transaction, octets: bytes) -> None:
         local = [one for one in mail.recipients if one.user]
-        others = [one for one in mail.recipients if not one.user]  # nothing leaves this machine, so they fail
-        self._report(mail, octets, self._wanted(local, "SUCCESS"), DELIVERED)
-        self._report(mail, octets, self._wanted(others, "FAILURE"), FAILED)
-
-    def _wanted(self, recipients: list[Recipient], condition: str) -> list[Recipient]:
-        hook = self.session.hook
-        return [one for one in recipients if hook("notify", condition in conditions(one), condition, one)]
-
-    def _report(self, mail: Transaction, octets: bytes, recipients: list[Recipient], outcome: Outcome) -> None:
-        session, sender = self.session, mail.sender
-        assert sender is not None
-        # Section 5.2: never for the null reverse path, whatever the header says.
-        to = session.hook("reports_to", sender, mail, octets)
-        if not recipients or not to.domain or to.domain.lower() not in (session.settings.domain, session.settings.host):
-            return
-        user = session.world.user(to.local)
-        if user is None:
-            return
-        # Section 4.3: the whole message at most where it failed; RFC 8689 section 5: not under REQUIRETLS.
-        asked = (mail.parameters.get("RET") or "FULL").upper() == "FULL" and "REQUIRETLS" not in mail.parameters
-        whole = session.hook("whole", asked and outcome is FAILED, mail, outcome)
-        fields = [line for extension in session.extensions for line in extension.report_fields(mail)]
-        host = session.settings.host
-        report = notification(mail, octets, recipients, outcome, host=host, fields=fields, whole=whole)
-        trace = received(Transaction(recipients=[]), to, client=host, peer=session.peer, host=host, kind="ESMTP")
-        report = session.hook("report", b"Return-Path: <>\r\n" + trace + report, mail, recipients)
-        if report is not None:
-            session.world.storage.deliver(user, report)
+        customer = self.session.world.customer
+        # Nothing leaves this machine, so the others fail; but those of customers wait for ATRN.
+        others = [one for one in mail.recipients if not one.user and not customer(one.path.domain)]
+        report(self.session, mail, octets, local, "SUCCESS", DELIVERED)
+        report(self.session, mail, octets, others, "FAILURE", FAILED)
 
 
 EXTENSIONS = [Dsn]

@@ -15,8 +15,7 @@ class Hold(Extension):
     services = frozenset({"smtp", "submission", "smtps"})
 
     def accepted(self, mail: Transaction, octets: bytes) -> None:
-        session, sender = self.session, mail.sender
-        assert sender is not None
+        session = self.session
         found: dict[str, list[Recipient]] = {}
         for recipient in mail.recipients:
             if session.world.customer(recipient.path.domain):
@@ -27,7 +26,7 @@ class Hold(Extension):
                 mail, recipients[0].path, client=session.client, peer=session.peer, host=session.settings.host, kind=kind
             )
             addresses = [one.path.mailbox for one in recipients]
-            session.world.queue.add(Held(domain, sender.mailbox, addresses, trace + octets))
+            session.world.queue.add(Held(domain, mail, addresses, trace + octets))
 
 
 class Turning(Extension):

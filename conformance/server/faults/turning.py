@@ -226,9 +226,9 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("one-for-all-done", "5.3/once", "One accepted recipient is enough for all", {"undelivered": lambda s, rest, gone: []}),
     ("never-done", "5.3/once", "A message that was taken stays in the queue", {"undelivered": lambda s, rest, gone: rest + gone}),
     ("retries-5yz", "5.3/no-retry-after-5yz", "What was refused for good is tried again", _judged("5", "450")),
-    ("silent-loss", "4/server-responsibilities", "What was refused for good vanishes", {"notice": lambda s, notice, to: None}),
+    ("silent-loss", "4/server-responsibilities", "What was refused for good vanishes", {"notice": lambda s, told, to: False}),
     ("notice-return-path", "4/server-responsibilities", "A notification has a return path",
-     {"notice": lambda s, notice, to: notice.replace(b"Return-Path: <>", b"Return-Path: <postmaster@example.test>")}),
+     {"report": lambda s, octets, mail, told: octets.replace(b"Return-Path: <>", b"Return-Path: <postmaster@example.test>")}),
     ("data-all-the-same", "5.3/no-data-without-recipient", "DATA follows a refused recipient", _refusing(b"RSET\r\n", b"DATA\r\n")),
     ("no-quit", "5.3/quits", "The connection is closed without QUIT", _client_closes(lambda o: o == b"QUIT\r\n", b"")),
     ("drops-after-refusal", "5.3/quits", "A refusal ends the session without QUIT", {
