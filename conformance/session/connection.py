@@ -14,6 +14,7 @@ from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
+_LONE_DOT = 0.3  # seconds in which more data follows a dot that was none
 
 
 class TransportError(Exception):
@@ -188,16 +189,25 @@ class Connection:
     async def _block(self, reply: Reply, start: float, last: float, timeout: float) -> None:
         raw = bytearray()
         block: list[bytes] = []
+        before = b"" if reply.octets.endswith(b"\r\n") else b"\n"
         while True:
             line = await self.line(min(last, time.monotonic() + timeout))
-            if line in (b".\r\n", b".\n"):
+            if line in (b".\r\n", b".\n") and await self._is_end(before):
                 break
+            before = line
             raw += line
             block.append(line[:-2] if line.endswith(b"\r\n") else line[:-1])
             if len(raw) > MAX_REPLY:
                 raise TransportError("garbage", "a multi-line reply without end", bytes(raw[:200]))
         reply.block, reply.raw = block, bytes(raw)
         reply.octets += reply.raw + line
+
+    async def _is_end(self, before: bytes) -> bool:
+        """Whether a lone dot ends the block. Behind a bare LF it may be data that the target stored (a line ends in
+        CRLF, RFC 1939 section 3): then it is the end only if nothing follows."""
+        if before[-2:] in (b"", b"\r\n"):
+            return True
+        return not self.buffer and not await self.silence(_LONE_DOT)
 
     # -- what leaves --------------------------------------------------------------------------
 
