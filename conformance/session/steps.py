@@ -429,6 +429,10 @@ async def _silent(play: Play, step: Simple, line: Line) -> None:
 
 async def _command_mode(play: Play, step: Simple, line: Line) -> None:
     connection = line.live
+    if connection.buffer:  # else it would pass for the answer to NOOP
+        extra = bytes(connection.buffer)
+        play.transcript.add("S", extra[:2000], line.label)
+        raise play.broken(step, "more replies came than commands were sent", show(extra))
     connection.write(b"NOOP\r\n")
     play.transcript.add("C", b"NOOP", line.label, connection.tls is not None)
     try:
@@ -438,6 +442,8 @@ async def _command_mode(play: Play, step: Simple, line: Line) -> None:
             raise Ended("inconclusive", "the target went away", step.source.strip(), str(error), step.line) from None
         raise play.broken(step, f"NOOP got no answer: {error}", show(error.octets)) from None
     good = ("+OK", "-ERR") if line.family == "pop3" else ("250",)
+    if line.service == "odmr":  # RFC 2645 section 5.4: all but EHLO, AUTH, ATRN and QUIT may be refused so
+        good = ("250", "502")
     if reply.code == "421":
         raise Ended("inconclusive", "the target refuses service (421)", step.source.strip(), show(reply.octets), step.line)
     if reply.code not in good:
