@@ -47,7 +47,7 @@ class SmtpSession(Session):
 
     def say(self, code: str, status: str, *texts: str) -> None:
         """One reply; ``status`` is the enhanced code, "" where there is none (RFC 2034 section 4)."""
-        prefix = f"{status} " if status and self.greeted in ("EHLO", "LHLO") else ""
+        prefix = f"{status} " if status else ""
         lines = [f"{code}{'-' if i + 1 < len(texts) else ' '}{prefix}{text}\r\n" for i, text in enumerate(texts)]
         if code[0] == "5":
             self.errors += 1
