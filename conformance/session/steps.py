@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import re
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -35,7 +34,6 @@ from conformance.session.play import Ended, Line, Play, breathe
 from conformance.session.receiver import receive_mail
 
 _GAP = 0.01  # seconds between forced segments
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _LISTS = (b"EHLO", b"LHLO", b"CAPA")
 
 
@@ -62,7 +60,7 @@ async def send(play: Play, step: Send) -> None:
         if head == b"MAIL" and b"SMTPUTF8" in octets.upper():
             line.utf8 = True
         chunks[-1] += octets
-        if _BARE.search(octets):
+        if not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r"):  # a bare CR or LF
             line.odd = True
     everything = b"".join(chunks)
     play.transcript.add("C", everything[:8000], line.label, connection.tls is not None)
