@@ -42,6 +42,7 @@ class SmtpSession(Session):
         self.errors = 0
         self.counts: dict[str, int] = {}
         self.domains: frozenset[str] = frozenset()
+        self.searched = 0  # octets of the data that hold no end of it
         self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
         self.extensions: list[Extension] = [kind(self) for kind in available(world.profile, service)]
 
@@ -49,7 +50,7 @@ class SmtpSession(Session):
 
     def say(self, code: str, status: str, *texts: str) -> None:
         """One reply; ``status`` is the enhanced code, "" where there is none (RFC 2034 section 4)."""
-        prefix = f"{status} " if status and self.greeted in ("EHLO", "LHLO") else ""
+        prefix = f"{status} " if status else ""
         lines = [f"{code}{'-' if i + 1 < len(texts) else ' '}{prefix}{text}\r\n" for i, text in enumerate(texts)]
         if code[0] == "5":
             self.errors += 1
@@ -307,14 +308,16 @@ class SmtpSession(Session):
             self.say("503", "5.5.1", "BDAT, not DATA, goes with this transaction")  # RFC 3030 sections 2, 3
             return
         self.say("354", "", "end with a line of one dot")
-        self.reader = self._data
+        self.reader, self.searched = self._data, 0
         self.buffer[:0] = b"\r\n"  # so that a dot in the very first line is one at the beginning of a line
 
     def _data(self) -> bool:
-        ends = [(at, len(end)) for end in self.settings.data_ends if (at := self.buffer.find(end)) >= 0]
+        ends = [(at, len(end)) for end in self.settings.data_ends if (at := self.buffer.find(end, self.searched)) >= 0]
         if not ends:
+            self.searched = max(0, len(self.buffer) - 8)  # large data comes in many pieces
             if len(self.buffer) > self.settings.max_size + 1_000_000:
                 del self.buffer[1000:-1000]  # far too big already: only the end is waited for
+                self.searched = 0
                 self.memory["too-big"] = True
             return False
         at, length = min(ends)
@@ -325,8 +328,8 @@ class SmtpSession(Session):
         if self.memory.pop("too-big", False) or len(octets) > self.settings.max_size + octets.count(b"\n."):
             self.finish(None, "552", "5.3.4", "the message is too big")
             return True
-        octets = self.hook("unstuff", re.sub(rb"(?m)(^|\r\n)\.", rb"\1", b"\r\n" + octets)[2:], octets)
-        bare = re.search(rb"(?<!\r)\n|\r(?!\n)", octets)
+        octets = self.hook("unstuff", (b"\r\n" + octets).replace(b"\r\n.", b"\r\n")[2:], octets)
+        bare = not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r")
         longest = max((len(line) for line in octets.split(b"\r\n")), default=0)
         if len(octets) > self.settings.max_size:
             self.finish(None, "552", "5.3.4", "the message is too big")

@@ -463,6 +463,8 @@ async def _command_mode(play: Play, step: Simple, line: Line) -> None:
             raise Ended("inconclusive", "the target went away", step.source.strip(), str(error), step.line) from None
         raise play.broken(step, f"NOOP got no answer: {error}", show(error.octets)) from None
     good = ("+OK", "-ERR") if line.family == "pop3" else ("250",)
+    if line.service == "odmr":  # RFC 2645 section 5.4: all but EHLO, AUTH, ATRN and QUIT may be refused so
+        good = ("250", "502")
     if reply.code == "421":
         raise Ended("inconclusive", "the target refuses service (421)", step.source.strip(), show(reply.octets), step.line)
     if reply.code not in good:
