@@ -49,11 +49,14 @@ class Engine:
 
     def serve(self) -> Path:
         """Starts the bundled server and writes its target file."""
-        from conformance.server.app import ReferenceServer
+        from conformance.server.app import ReferenceServer, UnknownProfile
 
         self._begin()
         self._folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
-        self._server = ReferenceServer()
+        try:
+            self._server = ReferenceServer(profile=self.options["profile"] or "")
+        except UnknownProfile as error:
+            raise EngineError(str(error)) from None
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(30)
         self.served = Path(self._folder.name) / "target.toml"
         self._server.write_target(self.served)

@@ -9,6 +9,8 @@ import hmac
 import re
 from collections.abc import Callable
 
+from conformance.protocol import ntlm
+
 Value = bytes | int
 
 
@@ -46,6 +48,21 @@ def cram(challenge: Value, user: Value, password: Value) -> bytes:
     """RFC 2195 section 2: user, a blank, HMAC-MD5 of the challenge in hexadecimal."""
     digest = hmac.new(octets(password), _unbase64(challenge), hashlib.md5).hexdigest()
     return _base64_of(octets(user) + b" " + digest.encode("ascii"))
+
+
+def ntlm_response(challenge: Value, user: Value, password: Value) -> bytes:
+    """The AUTHENTICATE message, base64, for a base64 CHALLENGE that answers NEGOTIATE: conformance/protocol/ntlm.py."""
+    found = ntlm.Challenge(_unbase64(challenge))
+    return _base64_of(ntlm.authenticate(found, octets(user).decode(), octets(password).decode()))
+
+
+def ntlm_fault(challenge: Value) -> bytes:
+    """Why a base64 text is no CHALLENGE message; empty if it is one."""
+    try:
+        ntlm.Challenge(_unbase64(challenge))
+    except ValueError as error:
+        return str(error).encode()
+    return b""
 
 
 def apop(banner: Value, password: Value) -> bytes:
@@ -115,6 +132,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "plain": plain,
     "cram": cram,
     "apop": apop,
+    "ntlm": ntlm_response,
+    "ntlmfault": ntlm_fault,
+    "ntlmtold": lambda c: ntlm.Challenge(_unbase64(c)).told().encode(),
     "local": lambda a: octets(a).rpartition(b"@")[0],
     "domainof": lambda a: octets(a).rpartition(b"@")[2],
     "contains": lambda x, y: octets(y) in octets(x),
@@ -137,6 +157,7 @@ ARITY: dict[str, tuple[int, int]] = {
     **dict.fromkeys(FUNCTIONS, (1, 1)),
     **dict.fromkeys(_TWO, (2, 2)),
     "cram": (3, 3),
+    "ntlm": (3, 3),
     "split": (3, 3),
     "sub": (3, 3),
     "field": (2, 3),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conformance.scenario.model import Corpus, Scenario
-from conformance.server.app import ReferenceServer
+from conformance.server.app import ReferenceServer, UnknownProfile
 from conformance.server.base import Fault
 from conformance.server.faults import FAULTS
 from conformance.session.runner import Runner
@@ -19,9 +19,11 @@ _FLAGS = ("fail", "deviation")
 _AT_ONCE = 4  # servers that run side by side
 
 
-async def play(corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str]) -> dict[str, Outcome]:
+async def play(
+    corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str], profile: str = ""
+) -> dict[str, Outcome]:
     """Outcomes on a server of its own with these faults on."""
-    server = ReferenceServer(faults=faults)
+    server = ReferenceServer(faults=faults, profile=profile)
     await server.start()
     outcomes: dict[str, Outcome] = {}
     try:
@@ -47,10 +49,12 @@ def _flagged(outcomes: dict[str, Outcome], scenarios: Sequence[Scenario]) -> set
 
 
 async def prove(
-    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None]
+    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None], *, profile: str = ""
 ) -> int:
     """0 if the clean server is clean and every fault is caught by a scenario of its requirement; else 1.
 
+    A fault is played on a server of its profile; ``profile``: only faults of this one. Of a profile other than the default
+    the clean server is asked for what its faults are about; ``run --profile`` plays the whole corpus on it.
     Against a fault the scenarios of its requirement's document and of their files are played. A fault whose
     requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise.
     """
@@ -58,14 +62,24 @@ async def prove(
     if unknown:
         tell(f"there is no fault {unknown[0]!r} (mail-conformance faults lists them)")
         return 2
-    clean = await play(corpus, scenarios, [])
-    wrong = sorted(name for name, one in clean.items() if one.verdict in (*_FLAGS, "inconclusive"))
-    for name in wrong:
-        tell(f"clean server flagged by {name}: {clean[name].verdict}: {clean[name].reason}")
+    chosen = [FAULTS[name] for name in names] or list(FAULTS.values())
+    chosen = [one for one in chosen if profile in ("", one.profile or "default")]
+    clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
+    wrong: dict[str, set[str]] = {}
+    for kind in sorted({one.profile for one in chosen}):
+        documents = {one.requirement.partition("/")[0] for one in chosen if one.profile == kind}
+        played = [one for one in scenarios if not kind or any(r.document in documents for r in one.requirements)]
+        try:
+            clean[kind] = await play(corpus, played, [], kind)
+        except UnknownProfile as error:
+            tell(str(error))
+            return 2
+        wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
+        for name in sorted(wrong[kind]):
+            tell(f"clean server flagged by {name}: {clean[kind][name].verdict}: {clean[kind][name].reason}")
     gate = asyncio.Semaphore(_AT_ONCE)
     survivors: list[str] = []
     caught: set[str] = set()
-    chosen = [FAULTS[name] for name in names] or list(FAULTS.values())
     whole = len(scenarios) == len(corpus.scenarios)
 
     async def one(fault: Fault) -> None:
@@ -76,7 +90,7 @@ async def prove(
         played = [scenario for scenario in scenarios if scenario.path in files]
         async with gate:
             outcomes = await play(corpus, played, [fault.name])
-        flagged = _flagged(outcomes, played) - set(wrong)
+        flagged = _flagged(outcomes, played) - wrong[fault.profile]
         right = {scenario.id for scenario in citing} & flagged
         caught.update(right)
         if not right:
@@ -87,8 +101,9 @@ async def prove(
             tell(f"wide blame: {fault.name}: {len(right)} right, {len(flagged - right)} others")
 
     await asyncio.gather(*(one(fault) for fault in chosen))
-    played_ids = {name for name, outcome in clean.items() if outcome.verdict == "pass"}
-    unproven = len(played_ids - caught)
+    passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"}
+    unproven = len(passed - caught)
+    flagged = sum(len(one) for one in wrong.values())
     tell(f"{len(chosen)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
-         f"{unproven} that pass on the clean server not yet; clean server: {len(wrong)} flagged")  # fmt: skip
-    return 1 if survivors or wrong else 0
+         f"{unproven} that pass on the clean server not yet; clean server: {flagged} flagged")  # fmt: skip
+    return 1 if survivors or flagged else 0

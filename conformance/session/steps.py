@@ -8,8 +8,10 @@ import binascii
 import re
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
+from conformance.protocol.ntlm import NtlmError
 from conformance.protocol.reply import show
 from conformance.scenario.expression import truth
 from conformance.scenario.functions import octets as as_octets
@@ -33,6 +35,7 @@ from conformance.session import sasl
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Line, Play, breathe
 from conformance.session.receiver import receive_mail
+from conformance.session.sasl_spnego import Unplayable
 
 _GAP = 0.01  # seconds between forced segments
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
@@ -323,9 +326,21 @@ async def auth(play: Play, step: Auth) -> None:
         )
     }
     service = "pop" if line.family == "pop3" else "smtp"
-    credentials = sasl.Credentials(host=play.runner.target.host, service=service, **texts)
+    told: list[str] = []
+    credentials = sasl.Credentials(host=play.runner.target.host, service=service, told=told, **texts)
+    mechanism = sasl.MECHANISMS.get(f"{step.verb} {name}") or sasl.MECHANISMS[name]
     try:
-        await _exchange(play, line, name, step, sasl.MECHANISMS[name](credentials))
+        await _exchange(play, line, name, step, mechanism(credentials))
+        own = step.user is None and step.password is None and "\\" not in credentials.user
+        if name == "NTLM" and own and line.live.buffer.startswith(b"535") and any(told):
+            # The target file's user may be known with the server's domain only.
+            await play.receive(line, multi=False)
+            await _exchange(play, line, name, step, mechanism(replace(credentials, domain=told[0])))
+    except NtlmError as error:
+        received = show(line.reply.octets) if line.reply else ""
+        raise play.broken(step, f"what the server says breaks the mechanism: {error}", received) from None
+    except Unplayable as error:
+        raise Ended("not-applicable", str(error)) from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
