@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 import struct
+from collections.abc import Callable
 
 SIGNATURE = b"NTLMSSP\0"
 # UNICODE, OEM, REQUEST_TARGET, NTLM, ALWAYS_SIGN, EXTENDED_SESSIONSECURITY, VERSION, 128, 56: neither signs nor seals.
@@ -133,7 +134,7 @@ def md4(octets: bytes) -> bytes:
     mask = 0xFFFFFFFF
     state = [0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476]
     padded = octets + b"\x80" + bytes(-(len(octets) + 9) % 64) + struct.pack("<Q", 8 * len(octets))
-    rounds = (
+    rounds: tuple[tuple[Callable[[int, int, int], int], int, tuple[int, ...], tuple[int, ...]], ...] = (
         (lambda x, y, z: x & y | ~x & z, 0, tuple(range(16)), (3, 7, 11, 19)),
         (lambda x, y, z: x & y | x & z | y & z, 0x5A827999, (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), (3, 5, 9, 13)),
         (lambda x, y, z: x ^ y ^ z, 0x6ED9EBA1, (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15), (3, 9, 11, 15)),

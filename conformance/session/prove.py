@@ -31,6 +31,7 @@ async def play(
             path = Path(folder) / "target.toml"
             server.write_target(path)
             runner = Runner(Target.load(path), corpus)
+            runner.destructive = True  # nothing is lost with this server
             await runner.probe(scenarios)
             await runner.run(scenarios, lambda scenario, outcome: outcomes.__setitem__(scenario.id, outcome))
     finally:

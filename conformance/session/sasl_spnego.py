@@ -34,8 +34,10 @@ def _client(c: Credentials, protocol: str) -> Any:
     try:
         # RFC 4752 section 3.1: the layers' messages are wrapped, so integrity is asked for.
         asked = spnego.ContextReq.mutual_auth | spnego.ContextReq.integrity | spnego.ContextReq.sequence_detect
-        named = {} if protocol == "kerberos" else {"username": c.user, "password": c.password}
-        return spnego.client(hostname=c.host, service=c.service, protocol=protocol, context_req=asked, **named)
+        user, password = (None, None) if protocol == "kerberos" else (c.user, c.password)
+        return spnego.client(
+            user, password, hostname=c.host, service=c.service, protocol=protocol, context_req=asked
+        )
     except (ImportError, spnego.exceptions.SpnegoError) as error:
         raise Unplayable(f"GSSAPI cannot be spoken here: {str(error).splitlines()[0]}") from None
 

@@ -171,7 +171,8 @@ async def _no_reply(play: Play, step: Expect, line: Line, error: TransportError)
         if kind not in right:
             play.deviation(step, {"closed": "the connection was closed", "silent": "no reply came"}[kind], received)
         return
-    if error.kind == "closed" and not await play.alive():
+    # Where the scenario is made to end a faulty server, a server that ends is what it looks for.
+    if error.kind == "closed" and "destructive" not in play.scenario.effects and not await play.alive():
         raise Ended("inconclusive", "the target went away", step.source.strip(), received, step.line)
     if error.kind == "garbage":
         raise Ended("inconclusive", str(error), step.source.strip(), received, step.line)
@@ -413,9 +414,32 @@ async def simple(play: Play, step: Simple) -> None:
     if step.kind == "pause":
         await asyncio.sleep(step.seconds or 0)
         return
-    if line.gone:
+    if line.gone and step.kind != "alive":
         return
     await _SIMPLE[step.kind](play, step, line)
+
+
+async def _alive(play: Play, step: Simple, line: Line) -> None:
+    """A new connection is greeted: nothing that was said has ended the service."""
+    trouble, greeted = "", b""
+    for attempt in range(3):  # a server that begins again after a crash needs a moment; it has ended all the same
+        await asyncio.sleep(0.05 * attempt)
+        try:
+            connection = await play.runner.connect(line.service, tries=1)
+        except TransportError as error:
+            trouble = str(error)
+            continue
+        try:
+            reply = await connection.reply(line.family, play.limits.reply_timeout, multi=False)
+            greeted = reply.octets
+            connection.write(b"QUIT\r\n")
+        except TransportError as error:
+            trouble = str(error)
+        connection.close()
+        if greeted:
+            play.transcript.remark("a new connection is greeted")
+            return
+    raise play.broken(step, f"the service does not answer a new connection: {trouble}", trouble)
 
 
 async def _closed(play: Play, step: Simple, line: Line) -> None:
@@ -449,7 +473,8 @@ async def _command_mode(play: Play, step: Simple, line: Line) -> None:
     try:
         reply = await play.receive(line, multi=False)
     except TransportError as error:
-        if error.kind == "closed" and not await play.alive():
+        deadly = "destructive" in play.scenario.effects
+        if error.kind == "closed" and not deadly and not await play.alive():
             raise Ended("inconclusive", "the target went away", step.source.strip(), str(error), step.line) from None
         raise play.broken(step, f"NOOP got no answer: {error}", show(error.octets)) from None
     good = ("+OK", "-ERR") if line.family == "pop3" else ("250",)
@@ -520,6 +545,7 @@ async def _login(play: Play, step: Simple, line: Line) -> None:
 
 
 _SIMPLE: dict[str, Callable[[Play, Simple, Line], Awaitable[None]]] = {
+    "alive": _alive,
     "closed": _closed,
     "silent": _silent,
     "command-mode": _command_mode,
