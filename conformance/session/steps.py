@@ -339,7 +339,8 @@ async def auth(play: Play, step: Auth) -> None:
             await _exchange(play, line, name, step, mechanism(replace(credentials, domain=told[0])))
     except NtlmError as error:
         received = show(line.reply.octets) if line.reply else ""
-        raise play.broken(step, f"what the server says breaks the mechanism: {error}", received) from None
+        why = f"what the server says is none of the mechanism's messages: {error}"
+        raise Ended("inconclusive", why, step.source.strip(), received, step.line) from None
     except Unplayable as error:
         raise Ended("not-applicable", str(error)) from None
     except sasl.SaslError as error:
@@ -421,25 +422,24 @@ async def simple(play: Play, step: Simple) -> None:
 
 async def _alive(play: Play, step: Simple, line: Line) -> None:
     """A new connection is greeted: nothing that was said has ended the service."""
-    trouble, greeted = "", b""
-    for attempt in range(3):  # a server that begins again after a crash needs a moment; it has ended all the same
+    trouble = TransportError("connect", "no connection")
+    for attempt in range(3):  # a moment for a listener that is busy
         await asyncio.sleep(0.05 * attempt)
         try:
             connection = await play.runner.connect(line.service, tries=1)
+            try:
+                await connection.reply(line.family, play.limits.reply_timeout, multi=False)
+                connection.write(b"QUIT\r\n")
+            finally:
+                connection.close()
         except TransportError as error:
-            trouble = str(error)
+            trouble = error
+            if error.kind == "timeout":
+                break
             continue
-        try:
-            reply = await connection.reply(line.family, play.limits.reply_timeout, multi=False)
-            greeted = reply.octets
-            connection.write(b"QUIT\r\n")
-        except TransportError as error:
-            trouble = str(error)
-        connection.close()
-        if greeted:
-            play.transcript.remark("a new connection is greeted")
-            return
-    raise play.broken(step, f"the service does not answer a new connection: {trouble}", trouble)
+        play.transcript.remark("a new connection is greeted")
+        return
+    raise play.broken(step, f"a new connection is not served: {trouble}", str(trouble))
 
 
 async def _closed(play: Play, step: Simple, line: Line) -> None:
@@ -468,6 +468,8 @@ async def _silent(play: Play, step: Simple, line: Line) -> None:
 
 async def _command_mode(play: Play, step: Simple, line: Line) -> None:
     connection = line.live
+    if connection.buffer:
+        raise play.broken(step, "more came than was asked for", show(bytes(connection.buffer)))
     connection.write(b"NOOP\r\n")
     play.transcript.add("C", b"NOOP", line.label, connection.tls is not None)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -88,16 +89,17 @@ def _failure_logs_in(s: Any, octets: bytes, v: str) -> bytes:
 
 
 def _dies(when: Callable[[Any, str, bytes], bool]) -> Hooks:
-    """The service ends: this connection is dropped, and no other one is greeted for as long as a probe waits."""
+    """The service ends: this connection is dropped, and no other one is greeted for half a second."""
 
     def instead(s: Any, v: str, rest: bytes) -> bytes | None:
         if not when(s, v, rest):
             return None
-        s.world.faults[0].settings["dead"] = s.closing = True
+        s.world.faults[0].settings["dead"] = time.monotonic() + 0.5
+        s.closing = True
         return b""
 
     def reply(s: Any, octets: bytes, v: str) -> bytes:
-        if v == "GREETING" and s.world.faults[0].settings.pop("dead", False):
+        if v == "GREETING" and s.world.faults[0].settings.get("dead", 0) > time.monotonic():
             s.closing = True
         return b"" if s.closing and v == "GREETING" else octets
 
