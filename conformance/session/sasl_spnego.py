@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 Exchange = Generator[bytes | None, bytes, None]
 
 
+class ServerFault(Exception):
+    """What the server said breaks the mechanism."""
+
+
 class Unplayable(Exception):
     """This machine, or this target file, lacks something that the mechanism needs."""
 
@@ -24,6 +28,11 @@ def ntlm(c: Credentials) -> Exchange:
     if c.told is not None:
         c.told.append(challenge.domain)
     yield messages.authenticate(challenge, c.user, c.password, c.domain)
+
+
+def _short(error: Exception) -> str:
+    """Without the paths of this machine."""
+    return str(error).splitlines()[0].partition(", Minor")[0][:120]
 
 
 def _client(c: Credentials, protocol: str) -> Any:
@@ -39,7 +48,7 @@ def _client(c: Credentials, protocol: str) -> Any:
             user, password, hostname=c.host, service=c.service, protocol=protocol, context_req=asked
         )
     except (ImportError, spnego.exceptions.SpnegoError) as error:
-        raise Unplayable(f"GSSAPI cannot be spoken here: {str(error).splitlines()[0]}") from None
+        raise Unplayable(f"GSSAPI cannot be spoken here: {_short(error)}") from None
 
 
 def _tokens(client: Any) -> Exchange:
@@ -49,7 +58,7 @@ def _tokens(client: Any) -> Exchange:
     try:
         token = client.step()
     except spnego.exceptions.SpnegoError as error:
-        raise Unplayable(f"no Kerberos ticket for this target: {str(error).splitlines()[0]}") from None
+        raise Unplayable(f"there is no Kerberos ticket for this target (kinit): {_short(error)}") from None
     try:
         while True:
             challenge = yield token or b""
@@ -64,9 +73,15 @@ def gssapi(c: Credentials) -> Exchange:
     """RFC 4752 section 3.1, with a ticket that is there (kinit); no security layer is chosen."""
     client = _client(c, "kerberos")
     yield from _tokens(client)
-    offered = client.unwrap((yield b"")).data
-    if len(offered) != 4 or not offered[0] & 1:
-        raise messages.NtlmError("the server does not offer to go on without a security layer")
+    token = yield b""
+    try:
+        offered = client.unwrap(token).data
+    except Exception as error:  # python-gssapi's errors have no common base that can be had without it
+        raise ServerFault(f"the message that announces the security layers is not wrapped: {error}") from error
+    if len(offered) != 4 or not offered[0] & 7:
+        raise ServerFault(f"the security layers are not announced in four octets: {offered[:8]!r}")
+    if not offered[0] & 1:
+        raise Unplayable("the server asks for a security layer, which the suite does not speak")
     yield client.wrap(b"\x01\0\0\0" + c.authzid.encode(), encrypt=False).data
 
 
@@ -74,6 +89,7 @@ def exps_gssapi(c: Credentials) -> Exchange:
     """SPNEGO, as X-EXPS has it: Kerberos where there is a ticket, else NTLM inside; no layers follow."""
     yield None
     yield from _tokens(_client(c, "negotiate"))
+    yield b""
 
 
 MECHANISMS: dict[str, Callable[[Credentials], Exchange]] = {

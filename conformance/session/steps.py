@@ -35,7 +35,7 @@ from conformance.session import sasl
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Line, Play, breathe
 from conformance.session.receiver import receive_mail
-from conformance.session.sasl_spnego import Unplayable
+from conformance.session.sasl_spnego import ServerFault, Unplayable
 
 _GAP = 0.01  # seconds between forced segments
 _BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
@@ -341,16 +341,32 @@ async def auth(play: Play, step: Auth) -> None:
         received = show(line.reply.octets) if line.reply else ""
         why = f"what the server says is none of the mechanism's messages: {error}"
         raise Ended("inconclusive", why, step.source.strip(), received, step.line) from None
+    except ServerFault as error:
+        raise play.broken(step, str(error), show(line.reply.octets) if line.reply else "") from None
     except Unplayable as error:
         raise Ended("not-applicable", str(error)) from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
 
+async def _at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def _answer(exchange: sasl.Exchange, challenge: bytes) -> bytes | None:
+    """None: the mechanism is over, there is nothing to answer."""
+    try:
+        return exchange.send(challenge)
+    except StopIteration:
+        return None
+
+
 async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sasl.Exchange) -> None:
     """Up to, and without, the last reply, which the next ``S:`` matches."""
     connection = line.live
-    first = next(exchange)
+    # Kerberos asks its KDC, which takes as long as it takes.
+    apart: Callable[..., Awaitable[Any]] = asyncio.to_thread if name == "GSSAPI" else _at_once
+    first = await apart(next, exchange)
     initial = step.initial if step.initial is not None else first is not None
     command = f"{step.verb} {name}".encode()
     pending: bytes | None = first
@@ -377,10 +393,7 @@ async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sas
                 challenge = base64.b64decode(reply.text, validate=True)
             except binascii.Error:
                 challenge = b""  # a human text (AUTH NTLM), or rubbish that the mechanism will refuse
-            try:
-                answer = exchange.send(challenge)
-            except StopIteration:
-                answer = None
+            answer = await apart(_answer, exchange, challenge)
         put(base64.b64encode(answer) if answer is not None else b"*", b"[response]" if answer is not None else b"*")
 
 

@@ -24,6 +24,14 @@ class OdmrAuth(Auth):
     services = frozenset({"odmr"})
 
 
+class _Login(sasl.SaslExchange):
+    """LOGIN has no standard; Exchange's clients may put the name into the command."""
+
+    def step(self, response: bytes | None) -> tuple[str, bytes | str]:
+        self._begun = self._begun or response is not None
+        return super().step(response)
+
+
 class ExchangeAuth(Auth):
     rank = 43
     profiles = EXCHANGE
@@ -34,7 +42,7 @@ class ExchangeAuth(Auth):
 
     def _exchange(self, name: str) -> sasl.SaslExchange:
         if name == "LOGIN":
-            return super()._exchange(name)
+            return _Login(name, self.session.world.accounts, self.session.settings.host)
         # RFC 4752's security layers belong to SASL's GSSAPI, so to AUTH alone.
         return SpnegoExchange(name, self.session.world.accounts, layers=self.word == "AUTH")
 
