@@ -54,7 +54,7 @@ class Engine:
         self._begin()
         self._folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
         try:
-            self._server = ReferenceServer(profile=self.options["profile"] or "")
+            self._server = ReferenceServer(profile=self.options.get("profile") or "")
         except UnknownProfile as error:
             raise EngineError(str(error)) from None
         asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(30)

@@ -17,7 +17,7 @@ from conformance.session import sasl_spnego
 
 # A mechanism yields what it sends (None: nothing yet) and is sent each challenge.
 Exchange = Generator[bytes | None, bytes, None]
-PREFERENCE = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")
+PREFERENCE = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "NTLM")
 
 
 class SaslError(Exception):

@@ -161,6 +161,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
      _arguments(rb"([0-9]+) [a-z]+", lambda m: m[1] + b" 2")),
     ("xexch50-before-rcpt", f"{_K}/needs-recipient", "XEXCH50 before RCPT is taken",
      _instead("XEXCH50", _GO, lambda s, rest: bool(s.user) and s.state != "rcpt")),
+    ("xexch50-in-a-message", f"{_K}/before-the-message", "XEXCH50 between chunks is taken",
+     _instead("XEXCH50", _GO, lambda s, rest: s.mail.chunked)),
     ("xexch50-long-command", f"{_K}/command-length", "A command of more than 50 octets is taken",
      _arguments(rb"2 [0-9]{20,}", lambda m: b"2 2")),
     ("xexch50-negative-kills", f"{_A}/ms03-046/negative-size", "A negative size ends the service",
