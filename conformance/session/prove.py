@@ -68,8 +68,9 @@ async def prove(
     clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
     wrong: dict[str, set[str]] = {}
     for kind in sorted({one.profile for one in chosen}):
-        documents = {one.requirement.partition("/")[0] for one in chosen if one.profile == kind}
-        played = [one for one in scenarios if not kind or any(r.document in documents for r in one.requirements)]
+        cited = {one.requirement for one in chosen if one.profile == kind}
+        files = {one.path for one in scenarios if any(r.id in cited for r in one.requirements)}
+        played = [one for one in scenarios if not kind or one.path in files]
         try:
             clean[kind] = await play(corpus, played, [], kind)
         except UnknownProfile as error:
