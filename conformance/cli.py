@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from conformance import __version__
@@ -96,85 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import pytest
+    from conformance.run import run
 
-    from conformance import plugin
-    from conformance.report.compare import compare, read_results
-    from conformance.report.record import RecordError
-    from conformance.scenario.loader import corpus_root, load
-    from conformance.scenario.select import SelectionError, select
-    from conformance.target import Target, TargetError
-
-    root = Path(options.scenarios) if options.scenarios else corpus_root()
-    if options.connections is not None and options.connections < 1:
-        raise UsageError("--connections is a number above 0")
-    if options.profile and options.target:
-        raise UsageError("--profile is the bundled server's: leave it out where there is a --target")
-    try:
-        corpus = load(root)
-        if not select(corpus.scenarios, options.select):
-            raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'} (mail-conformance list)")
-        for name in options.target:
-            Target.parse(name)
-        baseline = read_results(Path(options.baseline)) if options.baseline else None
-        if options.waivers:
-            _check_waivers(Path(options.waivers))
-    except (SelectionError, TargetError, RecordError) as error:
-        raise UsageError(str(error)) from None
-    arguments = ["-q", "--no-header", "-p", "no:cacheprovider", "-o", "addopts=", "--tb=short", "-c", _ini(),
-                 "--rootdir", str(root.parent), "--continue-on-collection-errors", "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
-    for key in ("target", "select"):
-        for value in getattr(options, key):
-            arguments.append(f"--conformance-{key}={value}")
-    for key in ("level", "report", "baseline", "waivers", "connections", "scenarios", "profile"):
-        if getattr(options, key) is not None:
-            arguments.append(f"--conformance-{key}={getattr(options, key)}")
-    arguments += [f"--conformance-{key}" for key in ("safe", "slow", "destructive") if getattr(options, key)]
-    if options.workers not in ("0", ""):
-        arguments += ["-n", options.workers]
-    keeper = _Keeper()
-    known = [] if _registered() else [plugin]
-    code = pytest.main([*arguments, str(root)], plugins=[keeper, *known])
-    status = plugin.status(keeper.config) if keeper.config else None
-    trouble = keeper.config.stash.get(plugin.ERROR, "") if keeper.config else ""
-    if trouble:
-        raise UsageError(trouble)
-    if status is None:
-        return 130 if code == pytest.ExitCode.INTERRUPTED else 2
-    if code == pytest.ExitCode.INTERRUPTED:
-        return 130
-    if baseline is not None and keeper.config:
-        lines, worse = compare(baseline, keeper.config.stash[plugin._KEY].records[0].data())
-        print("\n".join(lines) or "nothing changed against the baseline")
-        return int(worse)
-    return status
-
-
-def _check_waivers(path: Path) -> None:
-    from conformance.report.record import Record, apply_waivers
-
-    apply_waivers(Record({}, ""), path)
-
-
-class _Keeper:
-    """Keeps hold of the run's configuration, from which the status is read."""
-
-    config = None
-
-    def pytest_configure(self, config) -> None:  # type: ignore[no-untyped-def]
-        if not hasattr(config, "workerinput"):
-            self.config = config
-
-
-def _ini() -> str:
-    """An empty configuration, so that a project's own pytest settings do not reach into ``run``."""
-    return str(Path(__file__).with_name("run.ini"))
-
-
-def _registered() -> bool:
-    from importlib.metadata import entry_points
-
-    return any(point.value == "conformance.plugin" for point in entry_points(group="pytest11"))
+    return run(options)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -184,26 +108,39 @@ def _serve(options: argparse.Namespace) -> int:
     from conformance.server.app import ReferenceServer, UnknownFault, UnknownProfile
 
     ports = {service: getattr(options, service) for service in SERVICES}
+    for service, port in ports.items():
+        if not 0 <= port <= 65535:
+            raise UsageError(f"--{service} {port}: a port is a number from 0 (any) to 65535")
+    if options.accounts < 1:
+        raise UsageError("--accounts is a number above 0")
     maildir = Path(options.maildir) if options.maildir else None
     try:
         server = ReferenceServer(
             faults=options.fault, profile=options.profile, maildir=maildir, ports=ports, accounts=options.accounts,
             host=options.host,
         )  # fmt: skip
+        if maildir is not None:
+            maildir.mkdir(parents=True, exist_ok=True)
     except (UnknownFault, UnknownProfile) as error:
         raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"--maildir {maildir}: {error.strerror}") from None
 
     async def serve() -> None:
         try:
             await server.start()
         except OSError as error:
             raise UsageError(f"a port cannot be had: {error.strerror or error}") from None
-        if options.write_target:
-            server.write_target(Path(options.write_target))
-        print("ready", flush=True)
         ended = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, ended.set)
+        if options.write_target:
+            try:
+                server.write_target(Path(options.write_target))
+            except OSError as error:
+                await server.stop()
+                raise UsageError(f"--write-target {options.write_target}: {error.strerror}") from None
+        print("ready", flush=True)
         await ended.wait()
         await server.stop()
 
@@ -226,6 +163,10 @@ def _probe(options: argparse.Namespace) -> int:
     services = {name: one for target in targets for name, one in target.services.items()}
     runner = Runner(replace(targets[0], services=services), load(), safe=True)
     asyncio.run(runner.probe([]))
+    for why in runner.trouble.values():
+        print(f"mail-conformance: {why}", file=sys.stderr)
+    if len(runner.trouble) == len(services):
+        return 3
     print(f'name = "{targets[0].host}"\nhost = "{targets[0].host}"\n\n[services]')
     for name, service in services.items():
         print(f"# {runner.trouble[name]}" if name in runner.trouble else f"{name} = {service.port}")
@@ -237,6 +178,17 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if not options.select:
+        import gc
+
+        from conformance.scenario.outline import outline
+        from conformance.scenario.source import corpus_root
+
+        gc.disable()  # this process ends at once
+        entries = outline(corpus_root())
+        if entries:
+            print("\n".join(f"{name}  [{level}] {title}" for name, level, title in entries))
+            return 0
     from conformance.scenario.loader import load
     from conformance.scenario.select import SelectionError, select
 
@@ -244,8 +196,10 @@ def _list(options: argparse.Namespace) -> int:
         found = select(load().scenarios, options.select)
     except SelectionError as error:
         raise UsageError(str(error)) from None
+    if not found:
+        raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'}")
     print("\n".join(f"{one.id}  [{one.level}] {one.title}" for one in found))
-    return 0 if found else 2
+    return 0
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -260,17 +214,47 @@ def _show(options: argparse.Namespace) -> int:
             print(f"needs: {', '.join(one.needs) or '-'}\neffects: {', '.join(sorted(one.effects)) or '-'}\n")
             print(one.source.rstrip())
             return 0
+    raise UsageError(f"there is no scenario {options.id!r}{_near(options.id, [one.id for one in corpus.scenarios])}")
+
+
+def _near(name: str, names: Iterable[str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(options.id, [one.id for one in corpus.scenarios], 3)
-    raise UsageError(f"there is no scenario {options.id!r}" + (f" (near: {', '.join(near)})" if near else ""))
+    near = difflib.get_close_matches(name, list(names), 3)
+    return f" (near: {', '.join(near)})" if near else ""
 
 
 def _lint(options: argparse.Namespace) -> int:
     from conformance.scenario.loader import load
 
-    corpus = load(Path(options.path) if options.path else None)
+    path = Path(options.path) if options.path else None
+    if path is not None and path.is_file():
+        if path.suffix != ".yaml":
+            raise UsageError(f"{path}: no scenario file: these end in .yaml")
+        return _lint_file(path)
+    corpus = load(path)
     print(f"{len(corpus.scenarios)} scenarios, {len(corpus.requirements)} requirements: no mistakes")
+    return 0
+
+
+def _lint_file(path: Path) -> int:
+    """One file, read with all that stands beside it."""
+    from conformance.scenario.errors import ScenarioErrors
+    from conformance.scenario.loader import load
+
+    whole = path.resolve()
+    parents = list(whole.parents)
+    root = next((one for one in parents if (one / "openings.yaml").is_file() or (one / "requirements").is_dir()), None)
+    root = root or parents[min(1, len(parents) - 1)]  # DIR/service/command.yaml
+    try:
+        count = sum(1 for one in load(root).scenarios if one.path.resolve() == whole)
+    except ScenarioErrors as found:
+        mine = [error for error in found.errors if error.path.resolve() == whole]
+        if mine:
+            raise ScenarioErrors(mine) from None
+        print(f"{path}: no mistakes here, but elsewhere in {root} (mail-conformance lint {root})")
+        return 0
+    print(f"{path}: {count} scenarios: no mistakes")
     return 0
 
 
@@ -302,6 +286,13 @@ def _prove(options: argparse.Namespace) -> int:
         chosen = select(corpus.scenarios, options.select)
     except SelectionError as error:
         raise UsageError(str(error)) from None
+    if not chosen:
+        raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'} (mail-conformance list)")
+    from conformance.server.faults import FAULTS
+
+    for name in options.fault:
+        if name not in FAULTS:
+            raise UsageError(f"there is no fault {name!r}{_near(name, FAULTS)} (mail-conformance faults lists them)")
     return asyncio.run(prove(corpus, chosen, options.fault, print, profile=options.profile or ""))
 
 

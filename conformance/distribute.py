@@ -44,7 +44,8 @@ class Distribute:
             self.state.folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
             options = options_of(self.state.config)
             if not options["target"]:
-                self.state.server = Engine(None, options)
+                self.state.server = Engine(None, options, server=self.state.started)
+                self.state.started = None
                 self.state.server.serve()
         served = str(self.state.server.served) if self.state.server else ""
         node.workerinput["conformance"] = {"locks": self.state.folder.name, "target": served}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.report.record import Result
 from conformance.scenario.model import Corpus, Scenario
@@ -15,26 +14,34 @@ from conformance.session.runner import Runner
 from conformance.target import Target, TargetError
 from conformance.verdict.model import Outcome
 
+if TYPE_CHECKING:
+    from conformance.server.process import ServerProcess
+
 
 class EngineError(Exception):
     """The run cannot begin."""
 
 
 class Engine:
-    """``shared``: under xdist, the lock folder and the target file of the controller's server."""
+    """``shared``: under xdist, the lock folder and the target file of the controller's server.
 
-    def __init__(self, corpus: Corpus | None, options: dict[str, Any], shared: dict[str, str] | None = None) -> None:
+    ``server``: the bundled server, if somebody has started it already; it is ours to stop.
+    """
+
+    def __init__(
+        self, corpus: Corpus | None, options: dict[str, Any], shared: dict[str, str] | None = None,
+        server: ServerProcess | None = None,
+    ) -> None:  # fmt: skip
         self.corpus = corpus
         self.options = options
         self.shared = shared or {}
         self.runners: list[Runner] = []
         self.futures: dict[tuple[int, str], Future[Outcome]] = {}
         self.served: Path | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
-        self._server: Any = None
+        self._server = server
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -48,24 +55,20 @@ class Engine:
             self._thread.start()
 
     def serve(self) -> Path:
-        """Starts the bundled server and writes its target file."""
-        from conformance.server.app import ReferenceServer, UnknownProfile
+        """The target file of the bundled server, which runs beside us. Raises EngineError."""
+        from conformance.server.process import ServerProcess
 
-        self._begin()
-        self._folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
-        try:
-            self._server = ReferenceServer(profile=self.options.get("profile") or "")
-        except UnknownProfile as error:
-            raise EngineError(str(error)) from None
-        asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(30)
-        self.served = Path(self._folder.name) / "target.toml"
-        self._server.write_target(self.served)
+        if self.served is None:
+            self._server = self._server or ServerProcess(profile=self.options.get("profile") or "")
+            try:
+                self.served = self._server.target()
+            except RuntimeError as error:
+                raise EngineError(str(error)) from None
         return self.served
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> None:
         """Raises EngineError when a target cannot be read."""
         assert self.corpus is not None
-        self._begin()
         names = list(self.options["target"]) or [self.shared.get("target") or str(self.serve())]
         locks = self.shared.get("locks")
         try:
@@ -80,6 +83,7 @@ class Engine:
             runner.slow = bool(self.options["slow"])
             runner.destructive = bool(self.options["destructive"])
             self.runners.append(runner)
+        self._begin()
         self.futures = {(number, scenario.id): Future() for number, scenario in scenarios}
         asyncio.run_coroutine_threadsafe(self._play(scenarios), self._loop)
 
@@ -110,6 +114,11 @@ class Engine:
             except TimeoutError:
                 continue
 
+    def finished(self, number: int, scenario: Scenario) -> Outcome | None:
+        """The outcome if there is one by now."""
+        future = self.futures.get((number, scenario.id))
+        return future.result() if future is not None and future.done() else None
+
     def about(self, number: int) -> dict[str, Any]:
         """``target`` of results.json."""
         runner = self.runners[number]
@@ -130,16 +139,20 @@ class Engine:
         return bool(result["verdict"] == "waived")
 
     def stop(self) -> None:
-        if self._thread is None:
-            return
+        if self._thread is not None:
+            self._end()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def _end(self) -> None:
+        assert self._thread is not None
 
         async def end() -> None:
             tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._server is not None:
-                await self._server.stop()
             await asyncio.sleep(0)
 
         try:
@@ -151,5 +164,3 @@ class Engine:
         if not self._thread.is_alive():
             self._loop.close()
         self._thread = None
-        if self._folder is not None:
-            self._folder.cleanup()

@@ -5,24 +5,25 @@ Scenarios are played overlapped by a background thread (conformance.engine); an 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance.engine import Engine, EngineError
-from conformance.gather import gather, nothing_played
-from conformance.report.record import Record, RecordError, Result, exit_status, result_of
-from conformance.report.terminal import summary_lines
-from conformance.report.write import explain
-from conformance.scenario.errors import ScenarioErrors
-from conformance.scenario.loader import corpus_root, load
-from conformance.scenario.model import Corpus, Scenario
-from conformance.scenario.select import SelectionError, select
+if TYPE_CHECKING:  # at run time late, where they are needed: a project that merely has us installed pays nothing
+    from conformance.engine import Engine
+    from conformance.report.record import Record, Result
+    from conformance.scenario.model import Corpus, Scenario
+    from conformance.server.process import ServerProcess
+    from conformance.verdict.model import Outcome
 
 _ASIDE = ("openings.yaml", "seeds.yaml")
 _KEY = pytest.StashKey["State"]()
@@ -53,20 +54,33 @@ class State:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        other = config.getoption("conformance_scenarios")
-        self.root = (Path(other) if other else corpus_root()).resolve()
+        self.began = time.time()
+        self._root: Path | None = None
         self._corpus: Corpus | None = None
         self._chosen: dict[Path, list[Scenario]] | None = None
         self.engine: Engine | None = None
         self.server: Engine | None = None
+        self.started: ServerProcess | None = None  # the bundled server, where ``run`` has started it already
         self.gathered: dict[tuple[int, str], dict[str, Any]] = {}
         self.records: list[Record] = []
         self.interrupted = False
+        self.markers: set[str] | None = set()  # known ones; None: nobody asks for any
         self.folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def root(self) -> Path:
+        if self._root is None:
+            from conformance.scenario.source import corpus_root
+
+            other = self.config.getoption("conformance_scenarios")
+            self._root = (Path(other) if other else corpus_root()).resolve()
+        return self._root
 
     @property
     def corpus(self) -> Corpus:
         if self._corpus is None:
+            from conformance.scenario.loader import load
+
             self._corpus = load(self.root)
         return self._corpus
 
@@ -74,6 +88,8 @@ class State:
     def chosen(self) -> dict[Path, list[Scenario]]:
         """File → the selected scenarios in it."""
         if self._chosen is None:
+            from conformance.scenario.select import select
+
             self._chosen = {}
             resolved: dict[Path, Path] = {}
             for one in select(self.corpus.scenarios, self.config.getoption("conformance_select")):
@@ -83,8 +99,11 @@ class State:
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
         if self.engine is None:
+            from conformance.engine import Engine
+
             inputs = getattr(self.config, "workerinput", {})
-            self.engine = Engine(self.corpus, options_of(self.config), shared=inputs.get("conformance"))
+            self.engine = Engine(self.corpus, options_of(self.config), inputs.get("conformance"), self.started)
+            self.started = None
             self.engine.start(scenarios)
         return self.engine
 
@@ -97,7 +116,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEY] = State(config)
     for marker in ("must", "should", "may", "smtp", "esmtp", "lmtp", "pop3", "submission", "smtps", "odmr", "pop3s"):
         config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
-    if config.pluginmanager.hasplugin("xdist"):
+    if config.pluginmanager.hasplugin("xdist") and config.getoption("dist", "no") != "no":
         from conformance.distribute import Distribute
 
         config.pluginmanager.register(Distribute(config.stash[_KEY]), "conformance-distribute")
@@ -115,6 +134,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
+        from conformance.scenario.errors import ScenarioErrors
+        from conformance.scenario.select import SelectionError
+
         state = self.config.stash[_KEY]
         try:
             chosen = state.chosen.get(self.path.resolve(), [])
@@ -137,33 +159,58 @@ class ScenarioItem(pytest.Item):
         self.scenario = scenario
         self.number = number
         self.result: Result | None = None
+        self.payload = ""
         words = {scenario.service, scenario.family, scenario.command, scenario.extension, *scenario.effects}
         words |= {scenario.id.split("/")[0], scenario.level.split()[0]}
+        known = self.config.stash[_KEY].markers
+        if known is None:
+            return
         for word in words:
             if word:
                 marker = word.lower().replace("-", "_").replace(" ", "_").replace("=", "_")
-                self.config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
+                if marker not in known:
+                    known.add(marker)
+                    self.config.addinivalue_line("markers", f"{marker}: mail conformance scenarios")
                 self.add_marker(marker)
 
     def setup(self) -> None:
+        from conformance.engine import EngineError
+        from conformance.report.text import explain
+
         state = self.config.stash[_KEY]
         try:
             engine = state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
         except EngineError as error:
             pytest.fail(str(error), pytrace=False)
         outcome = engine.outcome(self.number, self.scenario)
-        self.result = result_of(self.scenario, outcome)
-        waived = engine.waive(self.number, self.result)
-        ambient = [[one.check, one.reason, one.evidence, self.scenario.id] for one in outcome.ambient]
-        payload = {"number": self.number, "result": self.result, "ambient": ambient,
-                   "target": engine.about(self.number)}  # fmt: skip
-        self.user_properties.append(("conformance", json.dumps(payload)))
+        waived = self.note(engine, outcome)
+        assert self.result is not None
         if waived:
             pytest.xfail(self.result["reason"])
         if outcome.verdict == "not-applicable":
             pytest.skip(outcome.reason)
         if outcome.verdict == "inconclusive":
             pytest.fail(explain(self.result), pytrace=False)  # in setup: pytest calls it an error
+
+    def note(self, engine: Engine, outcome: Outcome) -> bool:
+        """Keeps the result for the reports. Whether it is waived."""
+        from conformance.report.record import result_of
+
+        self.result = result_of(self.scenario, outcome)
+        waived = engine.waive(self.number, self.result)
+        ambient = [[one.check, one.reason, one.evidence, self.scenario.id] for one in outcome.ambient]
+        payload = {"number": self.number, "result": self.result, "ambient": ambient,
+                   "target": engine.about(self.number)}  # fmt: skip
+        if _shard(self.config) is None:
+            self.config.stash[_KEY].gathered[self.number, self.scenario.id] = payload
+        else:
+            self.payload = json.dumps(payload)  # goes to the controller with the report
+        first = self.scenario.requirements[0]
+        self.user_properties += [
+            ("requirement", " ".join(one.id for one in self.scenario.requirements)), ("level", first.level),
+            ("rfc", f"{first.document} section {first.section}"), ("verdict", self.result["verdict"]),
+        ]  # fmt: skip
+        return waived
 
     def _mine(self) -> list[ScenarioItem]:
         """What this process will play."""
@@ -172,6 +219,8 @@ class ScenarioItem(pytest.Item):
         return [one for one in mine if shard is None or _shard_of(one, shard[1]) == _shard_of(self, shard[1])]
 
     def runtest(self) -> None:
+        from conformance.report.text import explain
+
         assert self.result is not None
         verdict = self.result["verdict"]
         strict = self.config.getoption("conformance_level") == "should"
@@ -204,12 +253,19 @@ def pytest_collection_modifyitems(session: pytest.Session, items: list[pytest.It
     items.sort(key=lambda item: isinstance(item, ScenarioItem) and bool(item.scenario.ambient))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "setup" and isinstance(item, ScenarioItem) and item.payload:
+        report.conformance = item.payload  # type: ignore[attr-defined]
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "setup" and _CURRENT:
-        for name, value in report.user_properties:
-            if name == "conformance":
-                payload = json.loads(str(value))
-                _CURRENT[-1].gathered[payload["number"], payload["result"]["id"]] = payload
+    told = getattr(report, "conformance", "")
+    if told and _CURRENT and not hasattr(_CURRENT[-1].config, "workerinput"):
+        payload = json.loads(told)
+        _CURRENT[-1].gathered[payload["number"], payload["result"]["id"]] = payload
 
 
 _CURRENT: list[State] = []
@@ -229,18 +285,47 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     state = session.config.stash[_KEY]
     if state in _CURRENT:
         _CURRENT.remove(state)
+    worker = hasattr(session.config, "workerinput")
     if state.engine:
+        if state.interrupted and not worker:  # what was played already counts, though nobody had asked for it yet
+            for item in session.items:
+                if isinstance(item, ScenarioItem) and item.result is None:
+                    outcome = state.engine.finished(item.number, item.scenario)
+                    if outcome:
+                        item.note(state.engine, outcome)
         state.engine.stop()
     if state.server:
         state.server.stop()
-    if hasattr(session.config, "workerinput") or not (state.gathered or (state.engine and state.interrupted)):
+    if state.started:
+        state.started.stop()
+    if worker or not (state.gathered or state.interrupted) or session.config.getoption("collectonly", False):
         return
+    if not state.gathered and not any(isinstance(item, ScenarioItem) for item in session.items) and not state.folder:
+        return  # somebody else's session
+    from conformance.gather import gather, nothing_played
+    from conformance.report.record import RecordError
+
+    options = options_of(session.config)
     try:
-        state.records = gather(state.corpus, state.gathered, options_of(session.config), interrupted=state.interrupted)
-        if not state.records and state.engine:  # interrupted before the first outcome: an empty report is one, too
-            state.records = nothing_played(state.corpus, state.engine, options_of(session.config))
+        with _in_peace():
+            state.records = gather(state.corpus, state.gathered, options, state.began, interrupted=state.interrupted)
+            if not state.records:  # interrupted before the first outcome: an empty report is one, too
+                state.records = nothing_played(state.corpus, options, state.began)
     except (RecordError, OSError) as error:
         state.config.stash[ERROR] = str(error)
+
+
+@contextlib.contextmanager
+def _in_peace() -> Iterator[None]:
+    """A second interrupt does not cost the reports."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 ERROR = pytest.StashKey[str]()
@@ -250,6 +335,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     state = config.stash[_KEY]
     level = config.getoption("conformance_level")
     for record in state.records:
+        from conformance.report.terminal import summary_lines
+
         terminalreporter.section(f"conformance of {record.target.get('name', '')}")
         for line in summary_lines(record, level):
             terminalreporter.line(line)
@@ -257,7 +344,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.line(config.stash[ERROR], red=True)
 
 
-def status(config: pytest.Config) -> int | None:
-    """``run``'s exit status; None if nothing was played."""
+def records(config: pytest.Config) -> list[Record]:
+    """What was played, once the session is over."""
+    return config.stash[_KEY].records
+
+
+def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None) -> None:
+    """What ``mail-conformance run`` has at hand already."""
     state = config.stash[_KEY]
-    return exit_status(state.records, config.getoption("conformance_level")) if state.records else None
+    state._corpus, state.started, state.markers = corpus, server, None

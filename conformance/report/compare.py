@@ -16,11 +16,16 @@ def read_results(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path}: {error.strerror} (name a results.json)") from None
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("schema") != 1 or not isinstance(data.get("results"), list):
         raise RecordError(f"{path}: not a results.json of schema 1 (write one with mail-conformance run --report DIR)")
+    for number, result in enumerate(data["results"], 1):
+        known = isinstance(result, dict) and isinstance(result.get("id"), str) and result.get("verdict") in _WORSE
+        if not known or not isinstance(result.get("reason", ""), str):
+            raise RecordError(f"{path}: result {number} has no id, or a verdict that does not exist: the file is broken")
+        result.setdefault("reason", "")
     return data
 
 

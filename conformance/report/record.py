@@ -59,7 +59,7 @@ def result_of(scenario: Scenario, outcome: Outcome) -> Result:
         "requirements": [one.id for one in scenario.requirements], "level": first.level,
         "verdict": outcome.verdict, "reason": outcome.reason, "expected": outcome.expected,
         "received": outcome.received, "duration": round(outcome.duration, 4),
-        "transcript": [list(entry) for entry in outcome.transcript], "mark": outcome.mark, "line": outcome.line,
+        "transcript": outcome.transcript, "mark": outcome.mark, "line": outcome.line,
         "notes": list(outcome.notes), "section": first.section, "document": first.document, "statement": first.text,
         "grade": first.grade,
     }  # fmt: skip
@@ -83,15 +83,14 @@ def apply_ambient(record: Record, scenarios: Mapping[str, Scenario]) -> None:
             result["received"] = evidence
 
 
-def apply_waivers(record: Record, path: Path, today: datetime.date | None = None) -> None:
+def read_waivers(path: Path) -> list[dict[str, Any]]:
     """``[[waiver]]`` with id (glob), reason, and perhaps expires, bug, match. Raises RecordError."""
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror}") from None
+        raise RecordError(f"{path}: {error.strerror} (name a file of [[waiver]] tables)") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecordError(f"{path}: not TOML: {error}") from None
-    day = today or datetime.date.today()
     waivers = data.get("waiver", [])
     if not isinstance(waivers, list) or not all(isinstance(one, dict) for one in waivers) or set(data) - {"waiver"}:
         raise RecordError(f"{path}: only [[waiver]] tables belong here")
@@ -105,9 +104,17 @@ def apply_waivers(record: Record, path: Path, today: datetime.date | None = None
                 raise RecordError(f"{path}: waiver {number}: {key} is a text")
         expires = waiver.get("expires")
         if isinstance(expires, datetime.datetime):
-            expires = expires.date()
-        if expires is not None and not isinstance(expires, datetime.date):
+            waiver["expires"] = expires.date()
+        elif expires is not None and not isinstance(expires, datetime.date):
             raise RecordError(f"{path}: waiver {number}: expires is a date like 2027-01-31")
+    return waivers
+
+
+def apply_waivers(record: Record, path: Path, today: datetime.date | None = None) -> None:
+    """Excuses what the file at ``path`` lists. Raises RecordError."""
+    day = today or datetime.date.today()
+    for waiver in read_waivers(path):
+        expires = waiver.get("expires")
         _apply(record, waiver, expired=expires is not None and expires < day)
 
 

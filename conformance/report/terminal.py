@@ -10,9 +10,13 @@ def summary_lines(record: Record, level: str) -> list[str]:
     """Deviations and inconclusive results in a line each, remarks, counts."""
     lines = []
     for verdict in ("fail", "deviation", "inconclusive"):
+        alike: dict[str, list[str]] = {}  # what kept many scenarios from being played is said once
         for result in record.results:
             if result["verdict"] == verdict:
-                lines.append(f"{verdict:13} {result['id']}: {result['reason']}")
+                played = verdict != "inconclusive" or result["transcript"]
+                alike.setdefault(result["id"] if played else result["reason"], []).append(f"{result['id']}: {result['reason']}")
+        for reason, told in alike.items():
+            lines.append(f"{verdict:13} " + (told[0] if len(told) == 1 else f"{len(told)} scenarios: {reason}"))
     lines += [f"note          {remark}" for remark in record.remarks]
     summary = record.summary
     counts = ", ".join(f"{summary[verdict]} {verdict}" for verdict in VERDICTS if summary[verdict])

@@ -47,6 +47,7 @@ class Builder:
         self.openings = openings
         self.seeds = seeds
         self.errors = errors
+        self._prefixes: dict[Path, str] = {}
 
     def _error(self, path: Path, line: int, message: str, remedy: str = "") -> None:
         self.errors.append(ScenarioError(path, line, message, remedy))
@@ -55,6 +56,11 @@ class Builder:
         from conformance.scenario.loader import keys
 
         keys(path, table, allowed, self.errors)
+
+    def _prefix(self, path: Path) -> str:
+        if path not in self._prefixes:
+            self._prefixes[path] = "/".join((*path.relative_to(self.root).with_suffix("").parts, ""))
+        return self._prefixes[path]
 
     def unique(self, scenarios: list[Scenario]) -> None:
         seen: dict[str, Scenario] = {}
@@ -152,7 +158,7 @@ class Builder:
         inferred = infer(steps, opening, self.openings, kind, frozenset(scope.used), value.get("mailbox") is not None, needs, effects)
         return [
             Scenario(
-                id="/".join((*path.relative_to(self.root).with_suffix("").parts, slug)),
+                id=self._prefix(path) + slug,
                 title=_fill(title.value, texts), command=_value(file.get("command")), service=service,
                 requirements=requirements, opening=given, steps=steps, path=path, line=line,
                 needs=inferred.needs, effects=inferred.effects, extension=extension, let=let, case=case,

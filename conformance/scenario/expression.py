@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from conformance.scenario.functions import ARITY, FUNCTIONS, PLAYER_FUNCTIONS, octets
@@ -72,10 +73,7 @@ class Expression:
 
     def __init__(self, source: str) -> None:
         self.source = source.strip()
-        parser = _Parser(self.source)
-        self._node = parser.parse()
-        self.names = frozenset(parser.names)
-        self.functions = frozenset(parser.functions)
+        self._node, self.names, self.functions = _parsed(self.source)
 
     def evaluate(self, env: Environment) -> Value:
         """Raises ExpressionError, with the expression named, where a value does not fit."""
@@ -94,10 +92,7 @@ class Template:
 
     def __init__(self, source: str, *, escapes: bool = False) -> None:
         self.source = source
-        self._parts = tuple(_split(source, escapes))
-        expressions = [part for part in self._parts if isinstance(part, Expression)]
-        self.names = frozenset().union(*(part.names for part in expressions))
-        self.functions = frozenset().union(*(part.functions for part in expressions))
+        self._parts, self.names, self.functions = _pieces(source, escapes)
 
     def evaluate(self, env: Environment) -> bytes:
         return b"".join(
@@ -108,6 +103,21 @@ class Template:
     def constant(self) -> bytes:
         """The octets that do not depend on anything, expressions left out."""
         return b"".join(part for part in self._parts if isinstance(part, bytes))
+
+
+@lru_cache(maxsize=10_000)  # a corpus says the same things many times
+def _parsed(source: str) -> tuple[Node, frozenset[str], frozenset[str]]:
+    parser = _Parser(source)
+    node = parser.parse()
+    return node, frozenset(parser.names), frozenset(parser.functions)
+
+
+@lru_cache(maxsize=10_000)
+def _pieces(source: str, escapes: bool) -> tuple[tuple[bytes | Expression, ...], frozenset[str], frozenset[str]]:
+    parts = tuple(_split(source, escapes))
+    expressions = [part for part in parts if isinstance(part, Expression)]
+    names = frozenset[str]().union(*(part.names for part in expressions))
+    return parts, names, frozenset[str]().union(*(part.functions for part in expressions))
 
 
 def truth(value: Value) -> bool:

@@ -49,6 +49,18 @@ def flat(steps: tuple[Step, ...]) -> Iterator[Step]:
                 yield from flat(branch)
 
 
+def _opened(opening: Opening, openings: Mapping[tuple[str, str], Opening]) -> tuple[Step, ...]:
+    """Every step of an opening and of those before it."""
+    found = _OPENED.get(id(opening))
+    if found is None or found[0] is not opening:
+        steps = tuple(step for one in chain(opening, openings) for step in flat(one.steps))
+        found = _OPENED[id(opening)] = (opening, steps)
+    return found[1]
+
+
+_OPENED: dict[int, tuple[Opening, tuple[Step, ...]]] = {}
+
+
 def captures(steps: tuple[Step, ...]) -> set[str]:
     """Names that have a value after these steps."""
     found: set[str] = set()
@@ -80,11 +92,12 @@ def infer(
         if isinstance(step, Open):
             other = openings.get((family(step.service) if step.service else kind, step.opening))
             begun += [other] if other else []
-    before = [step for first in begun for one in chain(first, openings) for step in flat(one.steps)]
+    before = [step for first in begun for step in _opened(first, openings)]
     for step in before:
         if isinstance(step, Send):
             names |= set().union(*(p.template.names for p in step.payloads))
     played = list(flat(steps))
+    earlier = {id(step) for step in before}
     reads_mail = any(isinstance(step, Fetch) for step in played)
     tls = "STARTTLS" if kind != "pop3" else "STLS"
     accounts = 1 if mailbox else 0
@@ -92,11 +105,11 @@ def infer(
     waited = 0.0
     data = opening.name.endswith("data")
     for step in before + played:
-        if isinstance(step, Tls) and step not in before and phase == "plain" and f"not {tls}" not in needs:
+        if isinstance(step, Tls) and id(step) not in earlier and phase == "plain" and f"not {tls}" not in needs:
             needs.append(f"plain: {tls}")
         elif isinstance(step, Auth):
             names |= {"user", "password"}
-            if not step.unlisted and step.verb == "AUTH" and step not in before:
+            if not step.unlisted and step.verb == "AUTH" and id(step) not in earlier:
                 listed = "AUTH" if kind != "pop3" else "SASL"
                 needs.append(listed if step.mechanism == "any" else f"{listed} {step.mechanism.upper()}")
         elif isinstance(step, Simple):

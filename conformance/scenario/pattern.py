@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from conformance.scenario.expression import ExpressionError, Template, closing_brace
 from conformance.scenario.model import Alternative, Pattern
@@ -13,6 +14,7 @@ _TOKEN = re.compile(r"(?:[2-5](?:[0-9y])(?:[0-9z])|\+OK|-ERR|closed|silent|\+)(?
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 
 
+@lru_cache(maxsize=2000)
 def alternatives(source: str) -> tuple[tuple[Alternative, ...], tuple[Alternative, ...], str | None]:
     """(right, tolerated, text that follows or None) of what stands after ``S:``."""
     right: list[Alternative] = []

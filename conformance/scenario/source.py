@@ -10,7 +10,19 @@ import yaml
 
 from conformance.scenario.errors import ScenarioError
 
-_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = ("", "~", "null", "Null", "NULL")
+
+
+class _Loader(_Base):  # type: ignore[misc]
+    """Every scalar is a text or nothing: whether one could be a number or a date is never asked."""
+
+    def resolve(self, kind: type, value: str | None, implicit: tuple[bool, bool]) -> str:
+        if kind is yaml.ScalarNode:
+            return "tag:yaml.org,2002:" + ("null" if implicit[0] and value in _NULL else "str")
+        return "tag:yaml.org,2002:" + ("map" if kind is yaml.MappingNode else "seq")
+
+
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,13 @@ class Table:
 
 
 Tree = Text | Listing | Table
+
+
+def corpus_root() -> Path:
+    """The corpus that belongs to this package: the checkout's ``scenarios/``, or the wheel's copy."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "corpus"
+    return installed if installed.is_dir() else package.parent / "scenarios"
 
 
 def read(path: Path, text: str, errors: list[ScenarioError]) -> Table | None:

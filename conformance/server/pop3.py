@@ -260,8 +260,7 @@ class Pop3Session(Session):
 
     def size(self, number: int) -> int:
         """Octets as they are sent, without stuffing (RFC 1939 section 11)."""
-        octets = self.octets(number)
-        return int(self.hook("size", len(b"".join(line + b"\r\n" for line in _lines(octets)))))
+        return int(self.hook("size", _size(self.octets(number))))
 
     def present(self) -> list[int]:
         return [n for n in range(1, len(self.messages) + 1) if n not in self.deleted]
@@ -349,5 +348,12 @@ class Pop3Session(Session):
 def _lines(octets: bytes) -> list[bytes]:
     """Lines without their ends. A bare LF ends a stored line too, so that on the wire every line ends in CRLF
     (RFC 1939 section 3); a bare CR is an octet like others."""
-    lines = re.split(rb"\r?\n", octets)
+    whole = octets.count(b"\n") == octets.count(b"\r\n")
+    lines = octets.split(b"\r\n") if whole else re.split(rb"\r?\n", octets)
     return lines[:-1] if not lines[-1] else lines
+
+
+def _size(octets: bytes) -> int:
+    """What the lines have together, each with its CRLF."""
+    bare = octets.count(b"\n") - octets.count(b"\r\n")
+    return len(octets) + bare + (2 if octets and not octets.endswith(b"\n") else 0)

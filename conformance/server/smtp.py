@@ -305,10 +305,13 @@ class SmtpSession(Session):
         del self.buffer[: at + length]
         self.reader = None
         self.verb = "DATA."
+        if self.memory.pop("too-big", False) or len(octets) > self.settings.max_size + octets.count(b"\n."):
+            self.finish(None, "552", "5.3.4", "the message is too big")
+            return True
         octets = self.hook("unstuff", re.sub(rb"(?m)(^|\r\n)\.", rb"\1", b"\r\n" + octets)[2:], octets)
         bare = re.search(rb"(?<!\r)\n|\r(?!\n)", octets)
         longest = max((len(line) for line in octets.split(b"\r\n")), default=0)
-        if self.memory.pop("too-big", False) or len(octets) > self.settings.max_size:
+        if len(octets) > self.settings.max_size:
             self.finish(None, "552", "5.3.4", "the message is too big")
         elif bare:
             self.finish(None, "554", "5.6.0", "bare CR or LF in the message")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,7 +36,6 @@ class Pool:
         self.delivery = [one for one in self.all if one.account.address.lower() in named]
         self.mailboxes = [one for one in self.all if one not in self.delivery]
         self.shared = not self.delivery or not self.mailboxes
-        self._changed = asyncio.Condition()
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
         """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
@@ -48,43 +47,61 @@ class Pool:
             return self.mailboxes or self.all
         return self.all
 
-    @contextlib.asynccontextmanager
-    async def borrow(self, scenario: Scenario) -> AsyncIterator[list[Borrowed]]:
-        """The accounts that the scenario opens, exclusively. Those that only log in by SMTP share."""
-        wanted = scenario.accounts
-        exclusive = bool(scenario.seeded or scenario.reads_mail or scenario.family == "pop3")
-        if not exclusive or not wanted:
-            yield self.all[:wanted]
-            return
-        candidates = self.candidates(scenario)
-        candidates += [one for one in self.all if one not in candidates] if len(candidates) < wanted else []
-        async with self._changed:
-            while True:
-                taken = self._take(candidates, wanted)
-                if taken:
-                    break
-                if self.all[0].lock is None:
-                    await self._changed.wait()
-                else:  # another process may hold it
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._changed.wait(), 0.02)
-        try:
-            yield taken
-        finally:
-            async with self._changed:
-                for one in taken:
-                    one.busy = False
-                    if one.lock is not None:
-                        one.lock.release()
-                self._changed.notify_all()
+    def exclusive(self, scenario: Scenario) -> bool:
+        """Whether the scenario must be alone in the mailboxes of its accounts. Those that only log in by SMTP share."""
+        return bool(scenario.accounts and (scenario.seeded or scenario.reads_mail or scenario.family == "pop3"))
 
-    def _take(self, candidates: list[Borrowed], wanted: int) -> list[Borrowed]:
+    def shared_by(self, scenario: Scenario) -> list[Borrowed]:
+        """The accounts of a scenario that need not be alone."""
+        return self.all[: scenario.accounts]
+
+    def give_back(self, taken: Sequence[Borrowed]) -> None:
+        for one in taken:
+            one.busy = False
+            if one.lock is not None:
+                one.lock.release()
+
+    @contextlib.asynccontextmanager
+    async def probing(self) -> AsyncIterator[None]:
+        """Holds the accounts that probing opens, lest another process empties a mailbox under it."""
+        opened = {id(one): one for one in (self.all[:1] + [one for one in self.all if one.account.address][:1])}
+        locks = [one.lock for one in opened.values() if one.lock is not None]
+        held: list[FileLock] = []
+        try:
+            for lock in locks:
+                while True:
+                    try:
+                        lock.acquire(timeout=0)
+                        break
+                    except Timeout:
+                        await asyncio.sleep(0.02)
+                held.append(lock)
+            yield
+        finally:
+            for lock in held:
+                lock.release()
+
+    def holding(self) -> set[tuple[str, ...]]:
+        """What the free mailboxes are known to hold."""
+        return {one.contents for one in self.all if one.contents is not None and not one.busy}
+
+    def take(self, scenario: Scenario) -> list[Borrowed]:
+        """Accounts for the scenario alone, until they are given back; none if they cannot be had now."""
+        wanted = scenario.accounts
+        candidates = self.candidates(scenario)
+        if len(candidates) < wanted:
+            candidates = candidates + [one for one in self.all if one not in candidates]
+        free = [one for one in candidates if not one.busy]
+        if len(free) < wanted:
+            return []
+        if scenario.seeded:  # rather the right contents, rather not somebody else's
+            free.sort(key=lambda one: 0 if one.contents == scenario.mailbox else 1 if one.contents is None else 2)
+        else:
+            free.sort(key=lambda one: one.contents is not None)
         taken: list[Borrowed] = []
-        for one in candidates:
+        for one in free:
             if len(taken) == wanted:
                 break
-            if one.busy:
-                continue
             if one.lock is not None:
                 try:
                     one.lock.acquire(timeout=0)
@@ -93,9 +110,7 @@ class Pool:
                 one.contents = None  # another process may have used it meanwhile
             taken.append(one)
         if len(taken) < wanted:
-            for one in taken:
-                if one.lock is not None:
-                    one.lock.release()
+            self.give_back(taken)
             return []
         for one in taken:
             one.busy = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -13,7 +14,18 @@ from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
+_PIECE = 1024 * 1024  # octets written at once
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
+
+
+def _final(buffer: bytearray, whole: int) -> tuple[int, int]:
+    """Where the line of one dot that ends a POP3 reply begins and ends; (whole, whole) if it is not there."""
+    found = (whole, whole)
+    for end in (b".\n", b".\r\n"):
+        at = 0 if buffer.startswith(end) else buffer.find(b"\n" + end, 0, found[0]) + 1
+        if at or buffer.startswith(end):
+            found = (at, at + len(end))
+    return found
 
 
 class TransportError(Exception):
@@ -55,7 +67,7 @@ class Connection:
         self._outgoing = ssl.MemoryBIO()
         self._handshaking = False
         self._transport: asyncio.Transport | None = None
-        self._event = asyncio.Event()
+        self._waiter: asyncio.Future[bool] | None = None
         self._paused = False
 
     @classmethod
@@ -68,7 +80,9 @@ class Connection:
         except TimeoutError:
             raise TransportError("connect", f"no connection to {host}:{port} within {timeout:g} s") from None
         except OSError as error:
-            raise TransportError("connect", f"no connection to {host}:{port}: {error.strerror or error}") from None
+            known = error.errno is not None and not isinstance(error, socket.gaierror)
+            why = os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
+            raise TransportError("connect", f"no connection to {host}:{port}: {why}") from None
         sock = self._sock()
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -90,7 +104,7 @@ class Connection:
         if len(self.buffer) > _HIGH and self._transport and not self._paused:
             self._transport.pause_reading()
             self._paused = True
-        self._event.set()
+        self._wake()
 
     def _decrypt(self) -> None:
         assert self.tls is not None
@@ -107,23 +121,28 @@ class Connection:
     def _ended(self, *, lost: bool = False) -> None:
         self.eof = True
         self.lost = self.lost or lost
-        self._event.set()
+        self._wake()
 
     async def _more(self, deadline: float) -> bool:
         """Waits for something new. False when the deadline is over."""
         if self._paused and len(self.buffer) < _HIGH and self._transport:
             self._transport.resume_reading()
             self._paused = False
-        self._event.clear()
         left = deadline - time.monotonic()
         if left <= 0:
             return False
+        # One future and one timer: asyncio.timeout around an Event costs four times as much, and this is every reply.
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = loop.call_later(left, self._wake, False)
         try:
-            async with asyncio.timeout(left):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        return True
+            return bool(await waiter)
+        finally:
+            timer.cancel()
+
+    def _wake(self, arrived: bool = True) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(arrived)
 
     async def line(self, deadline: float) -> bytes:
         """One line with its LF. Raises TransportError (closed, timeout, garbage)."""
@@ -186,18 +205,34 @@ class Connection:
         return reply
 
     async def _block(self, reply: Reply, start: float, last: float, timeout: float) -> None:
+        """The lines up to the one with a dot, as many at a time as have come."""
         raw = bytearray()
-        block: list[bytes] = []
-        while True:
-            line = await self.line(min(last, time.monotonic() + timeout))
-            if line in (b".\r\n", b".\n"):
-                break
-            raw += line
-            block.append(line[:-2] if line.endswith(b"\r\n") else line[:-1])
+        end = dot = 0
+        deadline = min(last, time.monotonic() + timeout)
+        while end == dot:
+            whole = self.buffer.rfind(b"\n") + 1
+            if not whole:
+                if len(self.buffer) >= MAX_LINE:
+                    octets = bytes(self.buffer[:200])
+                    raise TransportError("garbage", f"a line of more than {MAX_LINE} octets", octets)
+                if self.eof:
+                    raise TransportError("closed", "the target closed the connection", bytes(self.buffer))
+                if not await self._more(deadline):
+                    raise TransportError("timeout", "nothing more came", bytes(self.buffer))
+                continue
+            end, dot = _final(self.buffer, whole)
+            raw += self.buffer[:end]
+            reply.octets += self.buffer[end:dot]
+            del self.buffer[:dot]
             if len(raw) > MAX_REPLY:
                 raise TransportError("garbage", "a multi-line reply without end", bytes(raw[:200]))
-        reply.block, reply.raw = block, bytes(raw)
-        reply.octets += reply.raw + line
+            deadline = min(last, time.monotonic() + timeout)
+        block = bytes(raw).split(b"\n")[:-1]
+        if len(raw) >= MAX_LINE and max(map(len, block)) >= MAX_LINE:
+            raise TransportError("garbage", f"a line of more than {MAX_LINE} octets", bytes(raw[:200]))
+        status = reply.octets[: len(reply.octets) - (2 if reply.octets.endswith(b"\n.\n") else 3)]
+        reply.block, reply.raw = [one[:-1] if one.endswith(b"\r") else one for one in block], bytes(raw)
+        reply.octets = status + reply.raw + reply.octets[len(status) :]
 
     # -- what leaves --------------------------------------------------------------------------
 
@@ -217,6 +252,20 @@ class Connection:
         data = self._outgoing.read()
         if data and self._transport and not self._transport.is_closing():
             self._transport.write(data)
+
+    async def send(self, octets: bytes, timeout: float) -> None:
+        """Writes; what is large leaves piece by piece, as the target takes it, so that it is not held twice."""
+        if len(octets) > _PIECE:
+            view = memoryview(octets)
+            while view and not self.lost and not self.eof:
+                self.write(bytes(view[:_PIECE]))
+                view = view[_PIECE:]
+                await self.drained(timeout)
+                if self._transport and self._transport.get_write_buffer_size() > _PIECE:
+                    break  # it does not read on: its reply, or the want of one, tells
+            octets = bytes(view)
+        self.write(octets)
+        await self.drained(timeout)
 
     async def drained(self, timeout: float) -> None:
         """Waits until most of what was written has left; gives up silently: the reply tells."""

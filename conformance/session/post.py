@@ -202,7 +202,7 @@ class PostOffice:
                 offered = await self._authenticate(client, offered)
                 sender = self.runner.target.accounts[0].address
             parameters = b""
-            if "8BITMIME" in offered and any(octet > 127 for octet in octets):
+            if "8BITMIME" in offered and not octets.isascii():
                 parameters = b" BODY=8BITMIME"
             if extension == "BINARYMIME":
                 parameters = b" BODY=BINARYMIME"

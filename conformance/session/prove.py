@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
+import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from conformance.scenario.model import Corpus, Scenario
+from conformance.scenario.infer import flat
+from conformance.scenario.loader import load
+from conformance.scenario.model import Corpus, Open, Scenario
 from conformance.server.app import ReferenceServer, UnknownProfile
 from conformance.server.base import Fault
 from conformance.server.faults import FAULTS
@@ -16,7 +22,8 @@ from conformance.target import Target
 from conformance.verdict.model import Outcome
 
 _FLAGS = ("fail", "deviation")
-_AT_ONCE = 4  # servers that run side by side
+_AT_ONCE = 4  # servers that run side by side in one process
+_BATCH = 8  # faults that a process is given at a time
 
 
 async def play(
@@ -32,11 +39,20 @@ async def play(
             server.write_target(path)
             runner = Runner(Target.load(path), corpus)
             runner.destructive = True  # nothing is lost with this server
-            await runner.probe(scenarios)
+            await runner.probe(scenarios, only=set(_services(scenarios)))
             await runner.run(scenarios, lambda scenario, outcome: outcomes.__setitem__(scenario.id, outcome))
     finally:
         await server.stop()
     return outcomes
+
+
+def _services(scenarios: Sequence[Scenario]) -> Iterator[str]:
+    """What the scenarios connect to; mail comes and goes by SMTP and POP3."""
+    yield from ("smtp", "pop3")
+    for scenario in scenarios:
+        yield scenario.service
+        yield from (need.removeprefix("service ") for need in scenario.needs if need.startswith("service "))
+        yield from (step.service for step in flat(scenario.steps) if isinstance(step, Open) and step.service)
 
 
 def _ambient(outcomes: dict[str, Outcome], scenarios: Sequence[Scenario]) -> set[str]:
@@ -65,51 +81,86 @@ async def prove(
         return 2
     chosen = [FAULTS[name] for name in names] or list(FAULTS.values())
     chosen = [one for one in chosen if profile in ("", one.profile or "default")]
-    clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
-    wrong: dict[str, set[str]] = {}
-    for kind in sorted({one.profile for one in chosen}):
-        cited = {one.requirement for one in chosen if one.profile == kind}
-        files = {one.path for one in scenarios if any(r.id in cited for r in one.requirements)}
-        played = [one for one in scenarios if not kind or one.path in files]
-        try:
-            clean[kind] = await play(corpus, played, [], kind)
-        except UnknownProfile as error:
-            if profile or names:
-                tell(str(error))
-                return 2
-            tell(f"left out: {sum(one.profile == kind for one in chosen)} faults, because {error}")
-            chosen = [one for one in chosen if one.profile != kind]
-            continue
-        wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
-        for name in sorted(wrong[kind]):
-            tell(f"clean server flagged by {name}: {clean[kind][name].verdict}: {clean[kind][name].reason}")
-    gate = asyncio.Semaphore(_AT_ONCE)
+    try:
+        for kind in {one.profile for one in chosen}:
+            ReferenceServer(profile=kind)
+    except UnknownProfile as error:
+        if profile or names:
+            tell(str(error))
+            return 2
+        tell(f"left out: {sum(bool(one.profile) for one in chosen)} faults, because {error}")
+        chosen = [one for one in chosen if not one.profile]
+    whole = len(scenarios) == len(corpus.scenarios)
+    tasks = [(fault, _cited(fault, scenarios)) for fault in chosen]
+    tasks = [(fault, citing) for fault, citing in tasks if citing or whole or names]
+    ids = None if whole else [scenario.id for scenario in scenarios]
+    batches = [[fault.name for fault, _citing in tasks[at : at + _BATCH]] for at in range(0, len(tasks), _BATCH)]
+    processes = max(1, min(len(batches), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
     survivors: list[str] = []
     caught: set[str] = set()
-    whole = len(scenarios) == len(corpus.scenarios)
-
-    async def one(fault: Fault) -> None:
-        citing = [s for s in scenarios if any(r.id == fault.requirement for r in s.requirements)]
-        if not citing and not whole and not names:
-            return
-        files = {scenario.path for scenario in citing}
-        played = [scenario for scenario in scenarios if scenario.path in files]
-        async with gate:
-            outcomes = await play(corpus, played, [fault.name])
-        flagged = _flagged(outcomes, played) - wrong[fault.profile]
-        right = {scenario.id for scenario in citing} & flagged
-        caught.update(right)
-        if not right:
-            by = f"; flagged by {', '.join(sorted(flagged)[:3])}" if flagged else ""
-            survivors.append(fault.name)
-            tell(f"survivor: {fault.name} ({fault.requirement}): {fault.summary}{by}")
-        elif len(flagged - right) > max(10, 3 * len(right)):
-            tell(f"wide blame: {fault.name}: {len(right)} right, {len(flagged - right)} others")
-
-    await asyncio.gather(*(one(fault) for fault in chosen))
+    loop = asyncio.get_running_loop()
+    clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
+    wrong: dict[str, set[str]] = {}
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _quietly) as pool:
+        try:
+            futures = [loop.run_in_executor(pool, _batch, corpus.root, ids, batch) for batch in batches]
+            for kind in sorted({fault.profile for fault, _citing in tasks}):
+                files = {one.path for fault, citing in tasks if fault.profile == kind for one in citing}
+                compared = [one for one in scenarios if one.path in files] if names or kind else scenarios
+                clean[kind] = await play(corpus, compared, [], kind)
+                wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
+                for name in sorted(wrong[kind]):
+                    tell(f"clean server flagged by {name}: {clean[kind][name].verdict}: {clean[kind][name].reason}")
+            for future in asyncio.as_completed(futures):
+                for name, all_flagged in await future:
+                    fault, citing = next(task for task in tasks if task[0].name == name)
+                    flagged = all_flagged - wrong[fault.profile]
+                    right = {scenario.id for scenario in citing} & flagged
+                    caught.update(right)
+                    if not right:
+                        by = f"; flagged by {', '.join(sorted(flagged)[:3])}" if flagged else ""
+                        survivors.append(name)
+                        tell(f"survivor: {name} ({fault.requirement}): {fault.summary}{by}")
+                    elif len(flagged - right) > max(10, 3 * len(right)):
+                        tell(f"wide blame: {name}: {len(right)} right, {len(flagged - right)} others")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"}
     unproven = len(passed - caught)
-    flagged = sum(len(one) for one in wrong.values())
-    tell(f"{len(chosen)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
-         f"{unproven} that pass on the clean server not yet; clean server: {flagged} flagged")  # fmt: skip
-    return 1 if survivors or flagged else 0
+    false = sum(len(one) for one in wrong.values())
+    tell(f"{len(tasks)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
+         f"{unproven} that pass on the clean server not yet; clean server: {false} flagged")  # fmt: skip
+    return 1 if survivors or false else 0
+
+
+def _cited(fault: Fault, scenarios: Sequence[Scenario]) -> list[Scenario]:
+    return [scenario for scenario in scenarios if any(one.id == fault.requirement for one in scenario.requirements)]
+
+
+def _quietly() -> None:
+    """An interrupt ends a process of the pool without a word: the first process says what there is to say."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+_LOADED: dict[Path, Corpus] = {}  # in a process of the pool
+
+
+def _batch(root: Path, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, set[str]]]:
+    """Runs in a process of its own: what each of these faults makes the scenarios flag."""
+    corpus = _LOADED.get(root) or _LOADED.setdefault(root, load(root))
+    wanted = None if ids is None else set(ids)
+    scenarios = [one for one in corpus.scenarios if wanted is None or one.id in wanted]
+
+    async def all_of_them() -> list[tuple[str, set[str]]]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(name: str) -> tuple[str, set[str]]:
+            files = {scenario.path for scenario in _cited(FAULTS[name], scenarios)}
+            played = [scenario for scenario in scenarios if scenario.path in files]
+            async with gate:
+                return name, _flagged(await play(corpus, played, [name]), played)
+
+        return await asyncio.gather(*(one(name) for name in names))
+
+    return asyncio.run(all_of_them())

@@ -7,7 +7,7 @@ import secrets
 import ssl
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from conformance.scenario.expression import Environment, ExpressionError, Value
@@ -18,6 +18,7 @@ from conformance.session.connection import Connection, TransportError
 from conformance.session.play import Play
 from conformance.session.post import PostOffice
 from conformance.session.probe import probe_service
+from conformance.session.queue import Queue, seconds
 from conformance.session.transcript import Redactor
 from conformance.target import Target
 from conformance.verdict.model import Outcome
@@ -104,21 +105,28 @@ class Runner:
                 raise
         return connection
 
-    async def probe(self, scenarios: Sequence[Scenario] | None = None) -> None:
-        """Learns what the target offers. Never raises for target trouble: it is kept in ``trouble``."""
+    async def probe(self, scenarios: Sequence[Scenario] | None = None, only: Collection[str] | None = None) -> None:
+        """Learns what the target offers. Never raises for target trouble: it is kept in ``trouble``.
+
+        ``only``: services that are asked; what all others offer is then unknown.
+        """
         mail = self.target.mail
         self.facts.services = set(self.target.services)
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
         self.facts.ca = self.target.ca is not None
-        for name in self.target.services:  # one after the other: a mailbox opens to one session at a time
+        async with self.pool.probing():
+            await self._probe(scenarios, only)
+
+    async def _probe(self, scenarios: Sequence[Scenario] | None, only: Collection[str] | None) -> None:
+        for name in [one for one in self.target.services if only is None or one in only]:  # one after the other: a mailbox opens to one session at a time
             why = await probe_service(self, name)
             if why:
                 self.trouble[name] = why
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
-        self.facts.seedable = bool(mail.get("seed")) or not self.facts.delivery
+        self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""
@@ -141,18 +149,37 @@ class Runner:
         return ""
 
     async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
-        """Plays all of them, up to ``connections`` at a time; each outcome is told once."""
-        gate = asyncio.Semaphore(self.connections)
+        """Plays all of them, up to ``connections`` at a time; each outcome is told once.
 
-        async def one(scenario: Scenario) -> None:
-            outcome = self.applies(scenario) or await self._guarded(scenario, gate)
-            on_outcome(scenario, outcome)
+        The long ones first, so that they do not make a tail; of these the ones that need a mailbox to themselves, of
+        which there are few, before all others.
+        """
+        played = []
+        for scenario in scenarios:
+            outcome = self.applies(scenario)
+            if outcome:
+                on_outcome(scenario, outcome)
+            else:
+                played.append(scenario)
+        played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
+        queue = Queue(self.pool, played, self.connections)
 
-        # The slow ones first, so that they do not make a tail.
-        order = sorted(scenarios, key=lambda s: ("slow" not in s.effects, bool(s.ambient)))
+        async def lane() -> None:
+            while not queue.empty:
+                found = queue.next()
+                if found is None:
+                    await queue.changed()
+                    continue
+                scenario, accounts = found
+                try:
+                    outcome = await self._guarded(scenario, accounts)
+                finally:
+                    queue.done(scenario, accounts)
+                on_outcome(scenario, outcome)
+
         async with asyncio.TaskGroup() as group:
-            for scenario in order:
-                group.create_task(one(scenario))
+            for _number in range(min(self.connections, len(played))):
+                group.create_task(lane())
 
     def applies(self, scenario: Scenario) -> Outcome | None:
         """An outcome without a play: not applicable, or the service was never reached."""
@@ -171,14 +198,13 @@ class Runner:
     destructive = False
     slow = False
 
-    async def _guarded(self, scenario: Scenario, gate: asyncio.Semaphore) -> Outcome:
-        async with self.pool.borrow(scenario) as accounts, gate:
-            try:
-                return await self._play(scenario, accounts)
-            except TransportError as error:
-                return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
-            except (ExpressionError, ValueError, IndexError) as error:
-                return Outcome("inconclusive", f"the scenario cannot be played: {error}")
+    async def _guarded(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
+        try:
+            return await self._play(scenario, accounts)
+        except TransportError as error:
+            return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
+        except (ExpressionError, ValueError, IndexError) as error:
+            return Outcome("inconclusive", f"the scenario cannot be played: {error}")
 
     async def _play(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
         start = time.monotonic()

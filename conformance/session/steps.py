@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -38,7 +37,6 @@ from conformance.session.receiver import receive_mail
 from conformance.session.sasl_spnego import ServerFault, Unplayable
 
 _GAP = 0.01  # seconds between forced segments
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _LISTS = (b"EHLO", b"LHLO", b"CAPA")
 
 
@@ -47,36 +45,39 @@ async def send(play: Play, step: Send) -> None:
     if line.gone:
         return
     connection = line.live
-    chunks: list[bytearray] = [bytearray()]
+    parts: list[list[bytes]] = [[]]
     for payload in step.payloads:
         if payload.kind == "segment":
-            chunks.append(bytearray())
+            parts.append([])
             continue
         octets = payload.template.evaluate(play.env)
-        if payload.kind == "line":
-            octets += b"\r\n"
-        elif payload.kind.startswith("bdat"):
+        if payload.kind.startswith("bdat"):
             last = b" LAST" if payload.kind == "bdat-last" else b""
-            octets = b"BDAT %d%s\r\n" % (len(octets), last) + octets
-        head = octets[:4].upper()
+            parts[-1].append(b"BDAT %d%s\r\n" % (len(octets), last))
+        parts[-1].append(octets)
+        head = parts[-1][-1 if payload.kind[:4] != "bdat" else -2][:4].upper()
         if head in _LISTS:
             line.listing = True
         line.quitting = head == b"QUIT"
         if head == b"MAIL" and b"SMTPUTF8" in octets.upper():
             line.utf8 = True
-        chunks[-1] += octets
-        if _BARE.search(octets):
-            line.odd = True
-    everything = b"".join(chunks)
-    play.transcript.add("C", everything[:8000], line.label, connection.tls is not None)
+        if not octets.count(b"\r") == octets.count(b"\n") == octets.count(b"\r\n"):
+            line.odd = True  # a bare CR or LF
+        if payload.kind == "line":
+            parts[-1].append(b"\r\n")
+        del octets  # it may have megabytes
+    chunks = [b"".join(part) for part in parts]
+    del parts
+    shown = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    play.transcript.add("C", shown[:8000], line.label, connection.tls is not None)
     if step.split:
-        size = max(step.split, len(everything) // 400 + 1)
-        chunks = [bytearray(everything[i : i + size]) for i in range(0, len(everything), size)]
+        size = max(step.split, len(shown) // 400 + 1)
+        chunks = [shown[i : i + size] for i in range(0, len(shown), size)]
+    del shown
     for index, chunk in enumerate(chunks):
         if index:
             await breathe(0.001 if step.split else _GAP)
-        connection.write(bytes(chunk))
-    await connection.drained(play.limits.reply_timeout)
+        await connection.send(chunk, play.limits.reply_timeout)
 
 
 async def expect(play: Play, step: Expect) -> None:

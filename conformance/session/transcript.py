@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from conformance.protocol.reply import show
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
 _MAX_ENTRIES = 2000
 
 
@@ -24,11 +23,26 @@ class Redactor:
             if len(secret) > 4:  # scenarios send wrong passwords that are nearly right
                 found |= {secret[:-1], secret[1:]}
         self._secrets = sorted(found - {""}, key=len, reverse=True)
+        self._shown = [(secret, show(secret.encode())) for secret in self._secrets]
+        self._octets = [secret.encode() for secret in self._secrets]
+        shortest = min((len(one) for one in self._octets), default=1)
+        self._base64 = re.compile(f"[A-Za-z0-9+/]{{{-(-shortest * 4 // 3)},}}={{0,2}}")  # long enough to hold one
+        self._lines: dict[bytes, str] = {}
 
     def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "[secret]").replace(show(secret.encode()), "[secret]")
-        return _BASE64.sub(self._inside, text) if self._secrets else text
+        for secret, shown in self._shown:
+            if secret in text or shown in text:
+                text = text.replace(secret, "[secret]").replace(shown, "[secret]")
+        return self._base64.sub(self._inside, text) if self._secrets else text
+
+    def line(self, octets: bytes) -> str:
+        """One line as inert ASCII without secrets. Dialogues repeat themselves, so the answers are kept for a while."""
+        found = self._lines.get(octets)
+        if found is None:
+            if len(self._lines) > 4000:
+                self._lines.clear()
+            found = self._lines[octets] = self(show(octets))
+        return found
 
     def _inside(self, match: re.Match[str]) -> str:
         token = match.group()
@@ -37,7 +51,7 @@ class Redactor:
             decoded = base64.b64decode(padded, validate=True)
         except (binascii.Error, ValueError):
             return token
-        return "[secret]" if any(secret.encode() in decoded for secret in self._secrets) else token
+        return "[secret]" if any(secret in decoded for secret in self._octets) else token
 
 
 class Transcript:
@@ -53,7 +67,7 @@ class Transcript:
         prefix = ("[TLS] " if tls else "") + (f"@{name} " if name else "")
         for line in octets.split(b"\n")[: _MAX_ENTRIES // 10]:
             if line:
-                self._put(side, prefix + self._redact(show(line.removesuffix(b"\r"))))
+                self._put(side, prefix + self._redact.line(line.removesuffix(b"\r")))
 
     def remark(self, text: str) -> None:
         self._put("-", self._redact(show(text.encode("utf-8"))))

@@ -192,3 +192,43 @@ def test_a_broken_waiver_file(tmp_path: Path, corpus: Corpus, text: str) -> None
 )  # fmt: skip
 def test_exit_status(corpus: Corpus, verdicts: tuple[str, ...], level: str, status: int) -> None:
     assert exit_status([record(corpus, *verdicts)], level) == status
+
+
+def test_junit_counts_and_properties(tmp_path: Path, corpus: Corpus) -> None:
+    made = record(corpus, *ALL)
+    made.results[0]["notes"] = ["chose \x1b[1m250"]
+    write_all([made], tmp_path)
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    counts = {key: root.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "6", "failures": "1", "errors": "1", "skipped": "2"}
+    suites = list(root.iter("testsuite"))
+    assert sum(int(suite.get("failures", "")) for suite in suites) == 1 and all(suite.get("timestamp") for suite in suites)
+    for case, result in zip(root.iter("testcase"), made.results):
+        told = {one.get("name"): one.get("value") for one in case.iter("property")}
+        assert told["requirement"] == " ".join(result["requirements"]) and told["level"] == result["level"]
+        assert told["rfc"] == f"{result['document']} section {result['section']}" and told["title"] == result["title"]
+        assert "NOOP" in (case.findtext("system-out") or "")
+    assert all(one.get("message") for kind in ("failure", "error", "skipped") for one in root.iter(kind))
+
+
+def test_the_page(tmp_path: Path, corpus: Corpus) -> None:
+    made = record(corpus, "pass", "not-applicable", "deviation", "fail", reason="it said <b>no</b>")
+    write_all([made], tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    order = [page.index(f"<span>{verdict}</span>") for verdict in ("fail", "deviation", "pass", "not-applicable")]
+    assert order == sorted(order), "what is broken comes first"
+    assert page.count("<mark>") == 2 and "<mark>&gt;    0.100 S 250 ok</mark>" in page
+    assert "it said &lt;b&gt;no&lt;/b&gt;" in page and "<b>no" not in page
+    for result in made.results:
+        assert f"id='{result['id']}'" in page and f"href='#{result['id']}'" in page
+    for verdict in ("all", "fail", "deviation", "pass", "not-applicable"):
+        assert f"id=f-{verdict}" in page
+    assert "default-src 'none'" in page and "http://" not in page and "https://" not in page and " src=" not in page
+
+
+def test_many_that_were_never_played_are_one_line(corpus: Corpus) -> None:
+    made = record(corpus, "inconclusive", "inconclusive", "inconclusive", reason="no connection")
+    for result in made.results[:2]:
+        result["transcript"] = []
+    lines = [line for line in summary_lines(made, "must") if line.startswith("inconclusive")]
+    assert lines == ["inconclusive  2 scenarios: no connection", f"inconclusive  {made.results[2]['id']}: no connection"]

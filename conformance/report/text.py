@@ -1,0 +1,36 @@
+"""One result in words, and text that XML can hold."""
+
+from __future__ import annotations
+
+import re
+
+from conformance.report.record import Result
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+MARKED = ("fail", "deviation", "inconclusive", "waived")
+
+
+def clean(text: str) -> str:
+    """Text that XML can hold."""
+    return _NOT_XML.sub("�", text)
+
+
+def dialogue(result: Result) -> list[str]:
+    """The transcript, the offending line marked."""
+    lines = [f"  {seconds:8.3f} {side} {text}" for seconds, side, text in result["transcript"]]
+    mark = result["mark"]
+    if result["verdict"] in MARKED and 0 <= mark < len(lines):
+        lines[mark] = ">" + lines[mark][1:]
+    return lines
+
+
+def explain(result: Result) -> str:
+    """Requirement, expected, received, dialogue: what a user needs to mend a server."""
+    parts = [f"{result['document']} section {result['section']} ({result['level']}): {result['statement']}"]
+    parts.append(f"reason:   {result['reason']}")
+    for key in ("expected", "received"):
+        if result[key]:
+            parts.append(f"{key}: {result[key]}")
+    if result["transcript"]:
+        parts += ["dialogue:", *dialogue(result)]
+    return "\n".join(parts)

@@ -1,0 +1,104 @@
+"""What is played next: long scenarios first, mailboxes never idle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from conformance.scenario.infer import flat
+from conformance.scenario.model import Expect, Fetch, Scenario, Simple
+from conformance.session.accounts import Borrowed, Pool
+
+_POLL = 0.02  # seconds after which an account that another process held may be free
+_DELIVERY = 0.1  # seconds, roughly, that reading a mailbox back costs
+_SEED = 0.02
+
+
+def seconds(scenario: Scenario, silence: float) -> float:
+    """A rough guess how long a scenario lasts: what it waits on purpose, and mail that it reads or needs."""
+    total = _SEED * len(scenario.mailbox)
+    for step in flat(scenario.steps):
+        if isinstance(step, Simple):
+            if step.kind == "pause":
+                total += step.seconds or 0
+            elif step.kind in ("silent", "data-mode"):
+                total += step.seconds or silence
+        elif isinstance(step, Expect):
+            if any(one.token == "silent" for one in (*step.right, *step.tolerated)):
+                total += silence
+        elif isinstance(step, Fetch):
+            total += _DELIVERY if step.least == step.most else 2 * _DELIVERY
+    return total
+
+
+def touches(scenario: Scenario) -> bool:
+    """Whether the mailbox holds something else afterwards."""
+    return "deletes" in scenario.effects or scenario.reads_mail
+
+
+class Queue:
+    """Scenarios that wait for their turn in so many ``lanes``; they come in the order in which they should begin.
+
+    Those that must be alone in their mailboxes are kept by what they want of an account. Filling a mailbox costs a
+    dozen sessions, so a mailbox that holds what a scenario wants goes to that one, and those that leave it so come first.
+    """
+
+    def __init__(self, pool: Pool, scenarios: Sequence[Scenario], lanes: int) -> None:
+        self.pool = pool
+        self.free = deque(one for one in scenarios if not pool.exclusive(one))
+        self.bound: dict[tuple[bool, bool, int, tuple[str, ...]], deque[Scenario]] = {}
+        bound = [one for one in scenarios if pool.exclusive(one)]
+        for scenario in sorted(bound, key=lambda one: one.seeded and touches(one)):
+            key = (scenario.seeded, scenario.reads_mail, scenario.accounts, scenario.mailbox)
+            self.bound.setdefault(key, deque()).append(scenario)
+        self._rank = {one.id: rank for rank, one in enumerate(scenarios)}
+        self._most = max(1, lanes * 3 // 4)  # lanes for mailboxes, so that whoever waits for the others sees them move, too
+        self._playing = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def empty(self) -> bool:
+        return not self.bound and not self.free
+
+    def next(self) -> tuple[Scenario, list[Borrowed]] | None:
+        """A scenario and its accounts; None if those left wait for accounts."""
+        if self.free and self._playing >= self._most:
+            return self._next_free()
+        holding = self.pool.holding()
+        refused: set[tuple[bool, bool, int]] = set()
+        for key in sorted(self.bound, key=lambda k: (not (k[0] and k[3] in holding), self._rank[self.bound[k][0].id])):
+            if key[:3] in refused:  # it would ask for the same accounts
+                continue
+            accounts = self.pool.take(self.bound[key][0])
+            if accounts:
+                scenario = self.bound[key].popleft()
+                if not self.bound[key]:
+                    del self.bound[key]
+                self._playing += 1
+                return scenario, accounts
+            refused.add(key[:3])
+        return self._next_free() if self.free else None
+
+    def _next_free(self) -> tuple[Scenario, list[Borrowed]]:
+        scenario = self.free.popleft()
+        return scenario, self.pool.shared_by(scenario)
+
+    def done(self, scenario: Scenario, accounts: Sequence[Borrowed]) -> None:
+        if self.pool.exclusive(scenario):
+            self.pool.give_back(accounts)
+            self._playing -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    async def changed(self) -> None:
+        """Until an account may be free again."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        polls = any(one.lock is not None for one in self.pool.all)
+        await asyncio.wait([waiter], timeout=_POLL if polls else None)
