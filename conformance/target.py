@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import ssl
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Account:
     user: str
     password: str
     address: str
+    bearer: str = ""  # an OAuth 2.0 token of the account
+    certificate: Path | None = None  # PEM: private key and certificate with which TLS knows the account
 
 
 @dataclass(frozen=True)
@@ -160,9 +163,20 @@ class _Reader:
         where = f"accounts {index}"
         if not isinstance(entry, dict):
             raise self._fail(where, "is no table", "write [[accounts]]")
-        self._known(entry, ("user", "password", "address"), f"{where}: ")
+        self._known(entry, ("user", "password", "address", "bearer", "certificate"), f"{where}: ")
         user, password = (self._secret(f"{where}: {key}", entry.get(key)) for key in ("user", "password"))
-        return Account(user, password, str(entry.get("address", user if "@" in user else "")))
+        bearer = self._secret(f"{where}: bearer", entry["bearer"]) if "bearer" in entry else ""
+        certificate = None
+        if "certificate" in entry:
+            certificate = self.base / str(entry["certificate"])
+            if not certificate.is_file():
+                raise self._fail(f"{where}: certificate", f"there is no file {certificate}", "a PEM file with key and certificate")
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, password="")
+            except (ssl.SSLError, OSError) as error:
+                why = getattr(error, "reason", "") or "it cannot be read"
+                raise self._fail(f"{where}: certificate", f"{why}", "a PEM file with key and certificate") from None
+        return Account(user, password, str(entry.get("address", user if "@" in user else "")), bearer, certificate)
 
     def _secret(self, where: str, value: Any) -> str:
         if isinstance(value, dict) and isinstance(value.get("env"), str):

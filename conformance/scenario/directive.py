@@ -164,7 +164,7 @@ def _options(rest: str, allowed: tuple[str, ...]) -> tuple[list[str], dict[str, 
             raise ExpressionError(f"there is no option {match[1]!r} here (only {', '.join(allowed)})")
         end = starts[index + 1].start() if index + 1 < len(starts) else len(rest)
         value = rest[match.end() : end].strip()
-        for flag in ("unlisted", "verify", "refused"):
+        for flag in ("unlisted", "verify", "refused", "certificate"):
             if value.endswith(" " + flag):
                 value = value[: -len(flag)].strip()
                 words.append(flag)
@@ -179,14 +179,18 @@ def _tls(scope: Scope, rest: str, line: int, source: str, connection: str) -> li
         raise ExpressionError("version is one of 1.0 1.1 1.2 1.3")
     or_closed = words[:2] == ["or", "closed"] or "or-closed" in words
     words = [word for word in words if word not in ("or-closed", "or", "closed")]
-    if set(words) - {"verify", "refused"}:
+    if set(words) - {"verify", "refused", "certificate"}:
         raise ExpressionError(f"`-- tls` cannot take {' '.join(words)!r}")
     scope.known |= {"tls_version", "tls_cipher", "tls_names"}
-    return [Tls(line, source, connection, version, "verify" in words, "refused" in words, or_closed)]
+    if "certificate" in words:
+        scope.use(frozenset({"user"}))
+    return [
+        Tls(line, source, connection, version, "verify" in words, "refused" in words, or_closed, "certificate" in words)
+    ]
 
 
 def _auth(scope: Scope, rest: str, line: int, source: str, connection: str) -> list[Step]:
-    words, options = _options(rest, ("verb", "user", "password", "authzid", "initial"))
+    words, options = _options(rest, ("verb", "user", "password", "authzid", "initial", "binding"))
     unlisted = "unlisted" in words
     words = [word for word in words if word != "unlisted"]
     if len(words) != 1:
@@ -199,7 +203,7 @@ def _auth(scope: Scope, rest: str, line: int, source: str, connection: str) -> l
     return [
         Auth(
             line, source, connection, words[0], options.get("verb", "AUTH"), texts.get("user"),
-            texts.get("password"), texts.get("authzid"), initial, unlisted,
+            texts.get("password"), texts.get("authzid"), initial, unlisted, options.get("binding", ""),
         )
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ import hmac
 import re
 from collections.abc import Callable
 
-from conformance.protocol import ntlm
+from conformance.protocol import ntlm, scram
 
 Value = bytes | int
 
@@ -63,6 +63,26 @@ def ntlm_fault(challenge: Value) -> bytes:
     except ValueError as error:
         return str(error).encode()
     return b""
+
+
+def scram_final(mechanism: Value, password: Value, bare: Value, first: Value, without: Value) -> bytes:
+    """SCRAM's client-final-message, base64, with a right proof over what the messages say: RFC 5802 section 3.
+
+    ``bare``: the client-first-message without its GS2 header; ``first``: the server's first message, base64;
+    ``without``: the client-final-message without the proof.
+    """
+    return _base64_of(_scram(mechanism, password, bare, first, without)[0])
+
+
+def scram_answer(mechanism: Value, password: Value, bare: Value, first: Value, without: Value) -> bytes:
+    """The server-final-message that a right proof earns, base64."""
+    return _base64_of(_scram(mechanism, password, bare, first, without)[1])
+
+
+def _scram(mechanism: Value, password: Value, bare: Value, first: Value, without: Value) -> tuple[bytes, bytes]:
+    return scram.client_final(
+        octets(mechanism).decode(), octets(password).decode(), octets(bare), _unbase64(first), octets(without)
+    )
 
 
 def apop(banner: Value, password: Value) -> bytes:
@@ -123,6 +143,7 @@ def _matches(text: Value, pattern: Value) -> bool:
 FUNCTIONS: dict[str, Callable[..., Value]] = {
     "base64": _base64_of,
     "unbase64": _unbase64,
+    "hex": lambda x: octets(x).hex().upper().encode("ascii"),
     "md5": lambda x: hashlib.md5(octets(x)).hexdigest().encode("ascii"),
     "upper": lambda x: octets(x).upper(),
     "lower": lambda x: octets(x).lower(),
@@ -135,6 +156,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "ntlm": ntlm_response,
     "ntlmfault": ntlm_fault,
     "ntlmtold": lambda c: ntlm.Challenge(_unbase64(c)).told().encode(),
+    "scram": scram_final,
+    "scramanswer": scram_answer,
+    "saslname": lambda x: scram.escaped(octets(x).decode()).encode(),
     "local": lambda a: octets(a).rpartition(b"@")[0],
     "domainof": lambda a: octets(a).rpartition(b"@")[2],
     "contains": lambda x, y: octets(y) in octets(x),
@@ -150,7 +174,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sub": lambda x, a, b: octets(x)[_integer(a) : _integer(b)],
 }
 # These look at the session, so the player provides them.
-PLAYER_FUNCTIONS = {"offers": (1, 2), "parameter": (1, 1), "seed": (1, 1), "seedbody": (1, 1)}
+PLAYER_FUNCTIONS = {"offers": (1, 2), "parameter": (1, 1), "seed": (1, 1), "seedbody": (1, 1), "binding": (1, 1)}
 
 _TWO = ("contains", "starts", "ends", "count", "matches", "line", "fields", "plain", "apop")
 ARITY: dict[str, tuple[int, int]] = {
@@ -158,6 +182,8 @@ ARITY: dict[str, tuple[int, int]] = {
     **dict.fromkeys(_TWO, (2, 2)),
     "cram": (3, 3),
     "ntlm": (3, 3),
+    "scram": (5, 5),
+    "scramanswer": (5, 5),
     "split": (3, 3),
     "sub": (3, 3),
     "field": (2, 3),

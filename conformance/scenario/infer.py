@@ -107,6 +107,8 @@ def infer(
     for step in before + played:
         if isinstance(step, Tls) and id(step) not in earlier and phase == "plain" and f"not {tls}" not in needs:
             needs.append(f"plain: {tls}")
+        if isinstance(step, Tls) and step.certificate:
+            needs.append("certificate")
         elif isinstance(step, Auth):
             names |= {"user", "password"}
             if not step.unlisted and step.verb == "AUTH" and id(step) not in earlier:
@@ -147,7 +149,7 @@ def infer(
         need = BASE_NAMES.get(name, "")
         if need and not (name == "recipient" and reads_mail):
             needs.append(need)
-    if any(name in names for name in ("user", "password", "address")) or "account" in needs:
+    if any(name in names for name in ("user", "password", "address", "bearer")) or {"account", "certificate"} & set(needs):
         accounts = max(accounts, 1)
         if "account" not in needs:
             needs.append("account")

@@ -187,6 +187,7 @@ class Tls(Step):
     verify: bool = False
     refused: bool = False
     or_closed: bool = False  # a failed handshake or a close is right too
+    certificate: bool = False  # the borrowed account's client certificate is shown
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class Auth(Step):
     authzid: Expression | None = None
     initial: bool | None = None
     unlisted: bool = False  # the target need not list the mechanism
+    binding: str = ""  # the channel binding type; "" the best that the connection has
 
 
 @dataclass(frozen=True)

@@ -9,5 +9,6 @@ BASE_NAMES: dict[str, str] = {
     "recipient": "recipient", "second_recipient": "second_recipient",
     "unknown_recipient": "unknown_recipient", "relay_recipient": "relay_recipient", "domain": "domain",
     "user": "account", "password": "account", "address": "account",
+    "bearer": "bearer",
     "user2": "accounts 2", "password2": "accounts 2", "address2": "accounts 2",
 }  # fmt: skip

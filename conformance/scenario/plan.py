@@ -26,6 +26,8 @@ class Facts:
     delivery: str = ""
     lost: bool = False  # the probe's message was accepted and never arrived
     ca: bool = False
+    bearers: int = 0  # accounts with an OAuth token
+    certificates: int = 0  # accounts with a client certificate
     seedable: bool = False
     offers: dict[tuple[str, str], Keywords | None] = field(default_factory=dict)
 
@@ -81,6 +83,10 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
         return "" if told else facts.delivery
     if need == "ca":
         return "" if facts.ca else "the target file has no [tls] ca"
+    if need == "bearer":
+        return "" if facts.bearers else "the target file has no account with a bearer token"
+    if need == "certificate":
+        return "" if facts.certificates else "the target file has no account with a client certificate"
     if need == "profile exchange":
         shown = facts.offers.get((scenario.service, "plain")) or {}
         exchange = any(word.startswith(("X-EXPS", "X-LINK2STATE", "XEXCH50")) for word in shown)

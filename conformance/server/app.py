@@ -9,18 +9,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import trustme
 
+from conformance.protocol.binding import KeyLog, bindings
 from conformance.server import sasl_spnego
 from conformance.server.base import NAMES, PASSWORD, Session, Settings, World
 from conformance.server.faults import FAULTS
 from conformance.server.pop3 import Pop3Session
+from conformance.server.sasl_tokens import bearer_token
 from conformance.server.smtp import SmtpSession
 from conformance.server.storage import Storage
 
 PROFILES = ("default", "exchange")
 SERVICES = ("smtp", "submission", "smtps", "odmr", "lmtp", "pop3", "pop3s")
+CERTIFIED = ("carol", "dave")  # accounts that have a client certificate
 _HIGH = 1 << 20
 
 
@@ -35,8 +39,29 @@ def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
     names = ("mx.example.test", "localhost", "127.0.0.1", "::1")
-    ca.issue_cert(*names, common_name=names[0]).configure_cert(context)
+    leaf = ca.issue_cert(*names, common_name=names[0])
+    leaf.configure_cert(context)
+    # A client may show a certificate and log in with it: RFC 4422 appendix A, RFC 8314 section 4.2.
+    ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    _own_certificate.append(ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode()))
+    if _key_log.path:
+        context.keylog_filename = _key_log.path
     return ca, context
+
+
+_own_certificate: list[bytes] = []
+_key_log = KeyLog()
+
+
+def _identity(tls: ssl.SSLObject, world: World) -> str:
+    """The user whose address the client's certificate bears."""
+    names: Any = (tls.getpeercert() or {}).get("subjectAltName", ())
+    for kind, name in names:
+        local, _at, domain = name.rpartition("@")
+        if kind == "email" and domain.lower() == world.settings.domain and local in world.accounts:
+            return str(local)
+    return ""
 
 
 class UnknownProfile(ValueError):
@@ -54,6 +79,7 @@ class _Channel(asyncio.Protocol):
         self.session: Session = kind(server.world, service, tls=implicit)
         self.tls: ssl.SSLObject | None = None
         self.shaken = False
+        self.secret = b""  # TLS 1.3's exporter secret
         self.greeted = False
         self.timer: asyncio.TimerHandle | None = None
 
@@ -92,8 +118,18 @@ class _Channel(asyncio.Protocol):
         self.incoming.write(data)
         try:
             if not self.shaken:
-                self.tls.do_handshake()
+                _key_log.clear()
+                try:
+                    self.tls.do_handshake()
+                finally:
+                    self.secret = _key_log.secret() or self.secret
                 self.shaken = True
+                self.session.channel = replace(
+                    self.session.channel, secure=True, identity=_identity(self.tls, self.server.world),
+                    bindings=bindings(
+                        self.tls.version(), self.tls.get_channel_binding, _own_certificate[0], self.secret
+                    ),
+                )  # fmt: skip
                 self._pump()
                 if self.greeted:
                     self.session.secured()
@@ -205,12 +241,24 @@ class ReferenceServer:
                   f'second_recipient = "bob@{domain}"', f'unknown_recipient = "nobody-here@{domain}"',
                   'relay_recipient = "someone@elsewhere.example"']  # fmt: skip
         for user, password in self.world.accounts.items():
-            lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"']
+            lines += ["", "[[accounts]]", f'user = "{user}"', f'password = "{password}"', f'address = "{user}@{domain}"',
+                      f'bearer = "{bearer_token(user, password)}"']  # fmt: skip
+            if user in CERTIFIED:
+                lines.append(f'certificate = "{_certificate(ca, user).name}"')
         lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", "delivery_timeout = 6.0", ""]
         return "\n".join(lines)
 
     def write_target(self, path: Path) -> None:
         """Writes the target file, and the CA beside it."""
         ca = path.with_name(path.stem + "-ca.pem")
-        certificates()[0].cert_pem.write_to_path(str(ca))
+        authority = certificates()[0]
+        authority.cert_pem.write_to_path(str(ca))
+        for user in CERTIFIED:
+            leaf = authority.issue_cert(f"{user}@{self.world.settings.domain}")
+            leaf.private_key_and_cert_chain_pem.write_to_path(str(_certificate(ca, user)))
         path.write_text(self.target_toml(ca), "utf-8")
+
+
+def _certificate(ca: Path, user: str) -> Path:
+    """Where an account's certificate is, beside the CA."""
+    return ca.with_name(ca.stem.removesuffix("-ca") + f"-{user}.pem")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from conformance.server.channel import Channel
+
 if TYPE_CHECKING:
     from conformance.server.storage import Storage
 
@@ -37,6 +39,7 @@ class Settings:
     timeout: float = 600.0  # RFC 1939 section 3; SMTP's 5 minutes are exceeded too
     data_ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
     plaintext_auth: bool = True
+    sasl_unchecked: frozenset[str] = frozenset()  # checks of SASL mechanisms that are left out
 
 
 @dataclass
@@ -90,6 +93,7 @@ class Session(ABC):
         self.hooks = world.hooks_of[self.family]
         self.service = service
         self.tls = tls
+        self.channel = Channel(secure=tls, unchecked=self.settings.sasl_unchecked)  # the transport tells more once TLS is on
         self.buffer = bytearray()
         self.out = bytearray()
         self.closing = False

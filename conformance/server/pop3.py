@@ -125,9 +125,12 @@ class Pop3Session(Session):
 
     # -- AUTHORIZATION ------------------------------------------------------------------------
 
+    def mechanisms(self) -> tuple[str, ...]:
+        return sasl.offered(self.channel, plaintext=self.settings.plaintext_auth)
+
     def do_capa(self) -> None:
         words = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER",
-                 "SASL " + " ".join(sasl.MECHANISMS)]  # fmt: skip
+                 "SASL " + " ".join(self.mechanisms())]  # fmt: skip
         words += ["USER", "UTF8 USER", "LANG"]
         if not self.tls and self.state == "authorization":
             words.append("STLS")
@@ -206,15 +209,18 @@ class Pop3Session(Session):
 
     def do_auth(self, name: str = "", initial: str = "") -> None:
         if not name:
-            self.many("mechanisms follow", [one.encode() for one in sasl.MECHANISMS])
-        elif name.upper() not in sasl.MECHANISMS:
+            self.many("mechanisms follow", [one.encode() for one in self.mechanisms()])
+        elif name.upper() not in self.mechanisms():
             self.err("no such mechanism")
         else:
-            self.exchange = sasl.SaslExchange(name.upper(), self.world.accounts, self.settings.host)
+            self.exchange = sasl.SaslExchange(
+                name.upper(), self.world.accounts, self.settings.host, self.channel
+            )
             self._authenticate(initial.encode() if initial else None)
 
     def _response(self, line: bytes, overlong: bool) -> None:
         self.verb = "AUTH"
+        line = self.hook("response", line)
         if overlong or len(line) > self.settings.auth_line - 2:
             self.exchange = None
             self.err("the response is too long")

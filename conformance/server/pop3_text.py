@@ -1,18 +1,13 @@
-"""UTF-8 and languages of the POP3 server: SASLprep (RFC 4013), RFC 6856 sections 2 and 3. No I/O."""
+"""UTF-8 and languages of the POP3 server: RFC 6856 sections 2 and 3. No I/O."""
 
 from __future__ import annotations
 
 import re
-import stringprep
-import unicodedata
-from collections.abc import Callable
 
+from conformance.protocol.saslprep import saslprep
+
+__all__ = ["LANGUAGES", "needs_utf8", "saslprep", "selected", "translated"]
 LANGUAGES = {"en": "English", "de": "Deutsch"}  # tag → description; the first one is the preferred one
-_PROHIBITED: tuple[Callable[[str], bool], ...] = (
-    stringprep.in_table_c12, stringprep.in_table_c21_c22, stringprep.in_table_c3, stringprep.in_table_c4,
-    stringprep.in_table_c5, stringprep.in_table_c6, stringprep.in_table_c7, stringprep.in_table_c8,
-    stringprep.in_table_c9,
-)  # fmt: skip
 # English → German; # stands for a number.
 _GERMAN = {
     "no such command": "unbekannter Befehl",
@@ -72,24 +67,6 @@ def selected(wanted: str) -> str | None:
         return next(iter(LANGUAGES))
     low = wanted.lower()
     return next((tag for tag in LANGUAGES if tag.lower() == low or tag.lower().startswith(low + "-")), None)
-
-
-def saslprep(text: str) -> str:
-    """RFC 4013 for a query string (unassigned code points are allowed). ValueError if it is prohibited."""
-    mapped = "".join(
-        " " if stringprep.in_table_c12(char) else char for char in text if not stringprep.in_table_b1(char)
-    )
-    ready = unicodedata.normalize("NFKC", mapped)
-    if any(test(char) for char in ready for test in _PROHIBITED):
-        raise ValueError("a prohibited character")
-    if any(map(stringprep.in_table_d1, ready)) and (  # RFC 3454 section 6: text from right to left
-        any(map(stringprep.in_table_d2, ready))
-        or not (stringprep.in_table_d1(ready[0]) and stringprep.in_table_d1(ready[-1]))
-    ):
-        raise ValueError("text of mixed direction")
-    if text and not ready:
-        raise ValueError("nothing is left of it")
-    return ready
 
 
 def needs_utf8(octets: bytes) -> bool:

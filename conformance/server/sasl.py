@@ -6,22 +6,15 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Mapping
 
-import scramp
+from conformance.server import sasl_scram, sasl_tokens
+from conformance.server.channel import Channel
+from conformance.server.sasl_base import Exchange, Malformed, Refused, ServerFirst, texts, verified
 
+__all__ = ["MECHANISMS", "PLAINTEXT", "Channel", "Exchange", "Malformed", "Refused", "SaslExchange", "ServerFirst", "decode", "offered"]
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 PLAINTEXT = ("PLAIN", "LOGIN")
-# A mechanism yields challenges, is sent responses, and returns the user or raises Refused.
-Exchange = Generator[bytes, bytes, str]
-
-
-class Refused(Exception):
-    """Wrong credentials."""
-
-
-class Malformed(Exception):
-    """A response that does not have the mechanism's form."""
 
 
 def decode(text: bytes) -> bytes:
@@ -34,33 +27,15 @@ def decode(text: bytes) -> bytes:
         raise Malformed("not base64") from None
 
 
-def _verified(accounts: Mapping[str, str], user: str, password: str, authzid: str = "") -> str:
-    known = accounts.get(user)
-    right = known is not None and hmac.compare_digest(known.encode(), password.encode())
-    if not right or authzid not in ("", user):
-        raise Refused
-    return user
-
-
-def _texts(octets: bytes, count: int) -> list[str]:
-    try:
-        parts = octets.decode("utf-8").split("\0")
-    except UnicodeDecodeError:
-        raise Malformed("not UTF-8") from None
-    if len(parts) != count:
-        raise Malformed("wrong number of parts")
-    return parts
-
-
 def plain(accounts: Mapping[str, str], host: str) -> Exchange:
-    authzid, user, password = _texts((yield b""), 3)
-    return _verified(accounts, user, password, authzid)
+    authzid, user, password = texts((yield b""), 3)
+    return verified(accounts, user, password, authzid)
 
 
 def login(accounts: Mapping[str, str], host: str) -> Exchange:
-    (user,) = _texts((yield b"Username:"), 1)
-    (password,) = _texts((yield b"Password:"), 1)
-    return _verified(accounts, user, password)
+    (user,) = texts((yield b"Username:"), 1)
+    (password,) = texts((yield b"Password:"), 1)
+    return verified(accounts, user, password)
 
 
 def cram_md5(accounts: Mapping[str, str], host: str) -> Exchange:
@@ -76,48 +51,47 @@ def cram_md5(accounts: Mapping[str, str], host: str) -> Exchange:
     return user.decode()
 
 
-def _scram(name: str):  # type: ignore[no-untyped-def]
-    def exchange(accounts: Mapping[str, str], host: str) -> Exchange:
-        mechanism = scramp.ScramMechanism(name)
-        found: list[str] = []
-
-        def lookup(user: str) -> tuple[bytes, bytes, bytes, int]:
-            if user not in accounts:
-                raise Refused
-            found.append(user)
-            return mechanism.make_auth_info(accounts[user], iteration_count=4096)  # type: ignore[no-any-return]
-
-        server = mechanism.make_server(lookup)
-        try:
-            server.set_client_first((yield b"").decode())
-            server.set_client_final((yield server.get_server_first().encode()).decode())
-            yield server.get_server_final().encode()
-        except scramp.ScramException as error:
-            # scramp wraps what the look-up raises: an unknown user is refused as a wrong password is (RFC 4954 section 6).
-            wrong = isinstance(error.__cause__ or error.__context__, Refused) or "proof" in str(error).lower()
-            raise (Refused if wrong else Malformed)(str(error)) from None
-        except (UnicodeDecodeError, ValueError, IndexError, KeyError) as error:
-            raise Malformed(str(error)) from None
-        return found[0]
-
-    return exchange
-
-
-_TABLE = {
+_TABLE: dict[str, Callable[[Mapping[str, str], str], Exchange]] = {
     "PLAIN": plain,
     "LOGIN": login,
     "CRAM-MD5": cram_md5,
-    "SCRAM-SHA-1": _scram("SCRAM-SHA-1"),
-    "SCRAM-SHA-256": _scram("SCRAM-SHA-256"),
 }
+# These look at the channel too.
+_BOUND: dict[str, Callable[[Mapping[str, str], str, Channel], Exchange]] = {
+    **{name: sasl_scram.mechanism(name) for name in (
+        "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS",
+    )},
+    "OAUTHBEARER": sasl_tokens.oauthbearer,
+    "XOAUTH2": sasl_tokens.xoauth2,
+    "EXTERNAL": sasl_tokens.external,
+    "ANONYMOUS": sasl_tokens.anonymous,
+}  # fmt: skip
+
+
+def offered(channel: Channel, *, plaintext: bool = True, anonymous: bool = False) -> tuple[str, ...]:
+    """The mechanisms of the present phase. ``plaintext``: without TLS too, which RFC 4954 section 4 advises against;
+    ``anonymous``: where it gives nobody more than he has (RFC 4505 section 5)."""
+    found = tuple(name for name in MECHANISMS if plaintext or channel.secure or name not in PLAINTEXT)
+    if channel.bindings:  # RFC 5802 section 6
+        found += ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")
+    if channel.secure:  # RFC 7628 section 3: a token is nothing for the clear
+        found += ("OAUTHBEARER", "XOAUTH2")
+    if channel.identity:  # RFC 8314 section 4.2
+        found += ("EXTERNAL",)
+    return (*found, "ANONYMOUS") if anonymous else found
 
 
 class SaslExchange:
     """One exchange. ``step`` gives ("challenge", octets) or ("success", user); raises Refused, Malformed."""
 
-    def __init__(self, mechanism: str, accounts: Mapping[str, str], host: str) -> None:
+    def __init__(
+        self, mechanism: str, accounts: Mapping[str, str], host: str, channel: Channel | None = None
+    ) -> None:  # fmt: skip
         self.mechanism = mechanism
-        self._exchange: Exchange = _TABLE[mechanism](accounts, host)
+        if mechanism in _BOUND:
+            self._exchange = _BOUND[mechanism](accounts, host, channel or Channel())
+        else:
+            self._exchange = _TABLE[mechanism](accounts, host)
         self._challenge = next(self._exchange)
         self._begun = False
 
@@ -127,7 +101,7 @@ class SaslExchange:
             self._begun = True
             return "challenge", self._challenge
         if not self._begun and self._challenge:
-            raise Malformed("the server speaks first in this mechanism")
+            raise ServerFirst("the server speaks first in this mechanism")
         self._begun = True
         try:
             return "challenge", self._exchange.send(response or b"")

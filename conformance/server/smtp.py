@@ -268,7 +268,7 @@ class SmtpSession(Session):
             self.say(error.code, error.status, error.text)
             return
         if to.domain and to.domain.lower() not in (self.settings.domain, self.settings.host):
-            if not self.user:
+            if self.user not in self.world.accounts:  # the anonymous user is none
                 self.say("550", "5.7.1", "relaying is not for you")
                 return
             user: str | None = ""  # accepted for relaying; nothing leaves this machine

@@ -38,7 +38,12 @@ class Pool:
         self.shared = not self.delivery or not self.mailboxes
 
     def candidates(self, scenario: Scenario) -> list[Borrowed]:
-        """For mail that is read back any account with an address; for mailboxes rather not the recipients'."""
+        """For mail that is read back any account with an address; for mailboxes rather not the recipients'. Where the
+        scenario asks for a token or a certificate, only accounts that have one."""
+        if "certificate" in scenario.needs:
+            return [one for one in self.all if one.account.certificate]
+        if "bearer" in scenario.needs:
+            return [one for one in self.all if one.account.bearer]
         if scenario.seeded:
             return self.mailboxes or self.all
         if scenario.reads_mail:
@@ -53,7 +58,8 @@ class Pool:
 
     def shared_by(self, scenario: Scenario) -> list[Borrowed]:
         """The accounts of a scenario that need not be alone."""
-        return self.all[: scenario.accounts]
+        having = self.candidates(scenario) if {"certificate", "bearer"} & set(scenario.needs) else []
+        return (having + [one for one in self.all if one not in having])[: scenario.accounts]
 
     def give_back(self, taken: Sequence[Borrowed]) -> None:
         for one in taken:

@@ -10,12 +10,14 @@ import ssl
 import struct
 import time
 
+from conformance.protocol.binding import KeyLog, bindings
 from conformance.protocol.reply import Reply, last_line, pop3_reply, smtp_reply
 
 MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
 _PIECE = 1024 * 1024  # octets written at once
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
+KEY_LOG = KeyLog()  # for contexts whose connections SASL may be bound to
 
 
 def _final(buffer: bytearray, whole: int) -> tuple[int, int]:
@@ -63,6 +65,7 @@ class Connection:
         self.eof = False
         self.lost = False
         self.tls: ssl.SSLObject | None = None
+        self.bindings: dict[str, bytes] = {}  # channel binding type → data, the best one first
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._handshaking = False
@@ -287,10 +290,15 @@ class Connection:
         self._handshaking = True
         tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         deadline = time.monotonic() + timeout
+        secret = b""
         try:
             while True:
+                KEY_LOG.clear()
                 try:
-                    tls.do_handshake()
+                    try:
+                        tls.do_handshake()
+                    finally:
+                        secret = KEY_LOG.secret() or secret
                     break
                 except ssl.SSLWantReadError:
                     self._flush()
@@ -305,6 +313,7 @@ class Connection:
         finally:
             self._handshaking = False
         self.tls = tls
+        self.bindings = bindings(tls.version(), tls.get_channel_binding, tls.getpeercert(binary_form=True), secret)
         self._flush()
         self._decrypt()
         return before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import Reply, keywords, show
@@ -68,7 +69,10 @@ class Play:
         self.transcript = Transcript(runner.redact)
         self.env = Environment(
             variables,
-            {"offers": self._offers, "parameter": self._parameter, "seed": self._seed, "seedbody": self._seedbody},
+            {
+                "offers": self._offers, "parameter": self._parameter, "seed": self._seed, "seedbody": self._seedbody,
+                "binding": self._binding,
+            },
         )
         self.current = MAIN
         self.worst: Outcome | None = None
@@ -76,6 +80,7 @@ class Play:
         self.ambient: list[Ambient] = []
         self.seeds: list[bytes] = []
         self.in_opening = False
+        self.certificate: Path | None = None  # the borrowed account's, for `-- tls certificate`
 
     # -- the whole ----------------------------------------------------------------------------
 
@@ -119,7 +124,8 @@ class Play:
         line = Line(name, service)
         self.lines[name] = line
         try:
-            line.connection = await self.runner.connect(service)
+            certificate = self.certificate if "certificate" in self.scenario.needs else None
+            line.connection = await self.runner.connect(service, certificate=certificate)
         except TransportError as error:
             raise Ended("inconclusive", str(error)) from None
         self.transcript.remark(f"{name}: connected to {service}" if name != MAIN else f"connected to {service}")
@@ -262,6 +268,10 @@ class Play:
 
     def _parameter(self, keyword: Value) -> bytes:
         return " ".join(self._list().get(_text(keyword).upper(), ())).encode()
+
+    def _binding(self, kind: Value) -> bytes:
+        line = self.lines.get(self.current)
+        return line.connection.bindings.get(_text(kind), b"") if line and line.connection else b""
 
     def _seed(self, number: Value) -> bytes:
         index = int(number) - 1

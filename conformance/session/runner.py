@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from conformance.scenario.expression import Environment, ExpressionError, Value
+from conformance.scenario.functions import PLAYER_FUNCTIONS
 from conformance.scenario.model import Corpus, Scenario
 from conformance.scenario.plan import Facts, not_applicable, unsafe
 from conformance.session.accounts import Borrowed, Pool
-from conformance.session.connection import Connection, TransportError
+from conformance.session.connection import KEY_LOG, Connection, TransportError
 from conformance.session.play import Play
 from conformance.session.post import PostOffice
 from conformance.session.probe import probe_service
@@ -44,25 +45,33 @@ class Runner:
         self.connections = max(1, connections or target.limits.connections)
         self.client = target.mail.get("client", "client.example.test")
         self.sender = target.mail.get("sender", f"conformance@{self.client}")
-        self.redact = Redactor(account.password for account in target.accounts)
+        self.redact = Redactor(
+            secret for account in target.accounts for secret in (account.password, account.bearer) if secret
+        )
         self.facts = Facts()
         self.greetings: dict[str, str] = {}
         self.capabilities: dict[str, dict[str, list[str]]] = {}
         self.trouble: dict[str, str] = {}  # service → why it could not be probed
         self.post = PostOffice(self)
         self.pool = Pool(target, lock_dir)
-        self._contexts: dict[tuple[str, bool], ssl.SSLContext | None] = {}
+        self._contexts: dict[tuple[str, bool, Path | None], ssl.SSLContext | None] = {}
         self._refused = 0
 
-    def context(self, *, version: str = "", verify: bool = False) -> ssl.SSLContext | None:
+    def context(
+        self, *, version: str = "", verify: bool = False, certificate: Path | None = None
+    ) -> ssl.SSLContext | None:
         """A client context; None where this machine's TLS library lacks the version."""
-        key = (version, verify)
+        key = (version, verify, certificate)
         if key not in self._contexts:
-            self._contexts[key] = self._make_context(version, verify)
+            self._contexts[key] = self._make_context(*key)
         return self._contexts[key]
 
-    def _make_context(self, version: str, verify: bool) -> ssl.SSLContext | None:
+    def _make_context(self, version: str, verify: bool, certificate: Path | None) -> ssl.SSLContext | None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if KEY_LOG.path:
+            context.keylog_filename = KEY_LOG.path
+        if certificate:
+            context.load_cert_chain(certificate)
         if verify:
             context.load_verify_locations(self.target.ca) if self.target.ca else context.load_default_certs()
         else:
@@ -79,7 +88,7 @@ class Runner:
                 return None
         return context
 
-    async def connect(self, service: str, tries: int = 3) -> Connection:
+    async def connect(self, service: str, tries: int = 3, certificate: Path | None = None) -> Connection:
         """A connection to a service, TLS on where the port wants it. Raises TransportError."""
         known = self.target.services.get(service)
         if known is None:
@@ -96,7 +105,7 @@ class Runner:
                     raise
                 await asyncio.sleep(0.1 * (attempt + 1))
         if known.tls == "implicit":
-            context = self.context()
+            context = self.context(certificate=certificate)
             assert context is not None
             try:
                 await connection.handshake(context, self.target.host, timeout)
@@ -115,6 +124,8 @@ class Runner:
         self.facts.names = {key for key in mail if key != "seed"}
         self.facts.accounts = len(self.target.accounts)
         self.facts.ca = self.target.ca is not None
+        self.facts.bearers = sum(bool(account.bearer) for account in self.target.accounts)
+        self.facts.certificates = sum(bool(account.certificate) for account in self.target.accounts)
         async with self.pool.probing():
             await self._probe(scenarios, only)
 
@@ -211,9 +222,10 @@ class Runner:
         variables = self._variables(scenario, accounts)
         env = Environment(variables)
         for name, template in scenario.let.items():
-            if not template.functions & {"offers", "parameter", "seed", "seedbody"}:
+            if not template.functions & PLAYER_FUNCTIONS.keys():
                 variables[name] = template.evaluate(env)
         play = Play(self, scenario, variables)
+        play.certificate = accounts[0].account.certificate if accounts else None
         if scenario.seeded:
             outcome = await self._seed(scenario, accounts[0], variables)
             if outcome:
@@ -262,6 +274,7 @@ class Runner:
             variables[f"user{suffix}"] = account.user.encode()
             variables[f"password{suffix}"] = account.password.encode()
             variables[f"address{suffix}"] = account.address.encode()
+            variables[f"bearer{suffix}"] = account.bearer.encode()
         if scenario.reads_mail and accounts:
             variables["recipient"] = accounts[0].account.address.encode()
             if len(accounts) > 1:

@@ -1,6 +1,6 @@
 """The client side of SASL mechanisms: what to send first, and the answer to each challenge.
 
-RFC 4616 PLAIN, RFC 2195 CRAM-MD5, RFC 5802 and 7677 SCRAM (scramp), RFC 7628 OAUTHBEARER, RFC 4422 EXTERNAL,
+RFC 4616 PLAIN, RFC 2195 CRAM-MD5, RFC 5802 and 7677 SCRAM (sasl_scram.py), RFC 7628 OAUTHBEARER, RFC 4422 EXTERNAL,
 RFC 4505 ANONYMOUS; LOGIN and XOAUTH2 as the field has them; NTLM and GSSAPI are in sasl_spnego.py.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 
-import scramp
+from conformance.session import sasl_scram, sasl_spnego
+from conformance.session.sasl_scram import ServerFault
 
-from conformance.session import sasl_spnego
+__all__ = ["MECHANISMS", "PREFERENCE", "Credentials", "Exchange", "SaslError", "ServerFault"]
 
 # A mechanism yields what it sends (None: nothing yet) and is sent each challenge.
 Exchange = Generator[bytes | None, bytes, None]
@@ -33,6 +34,10 @@ class Credentials:
     service: str = "smtp"
     domain: str = ""  # NTLM: of a user that names none
     told: list[str] | None = None  # NTLM: gets the domain that the server tells
+    bearer: str = ""  # an OAuth token
+    bindings: Mapping[str, bytes] = field(default_factory=dict)  # channel binding type → data, the best one first
+    binding: str = ""  # the type to use; "" the best
+    proven: list[str] = field(default_factory=list)  # mechanisms in which the server has proved itself
 
 
 def _plain(c: Credentials) -> Exchange:
@@ -53,15 +58,7 @@ def _cram_md5(c: Credentials) -> Exchange:
 
 def _scram(mechanism: str) -> Callable[[Credentials], Exchange]:
     def exchange(c: Credentials) -> Exchange:
-        try:
-            client = scramp.ScramClient([mechanism], c.user, c.password)
-            challenge = yield client.get_client_first().encode()
-            client.set_server_first(challenge.decode())
-            final = yield client.get_client_final().encode()
-            client.set_server_final(final.decode())
-        except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise SaslError(f"{mechanism}: {error}") from error
-        yield b""
+        return sasl_scram.exchange(mechanism, c)
 
     return exchange
 
@@ -75,12 +72,14 @@ def _anonymous(c: Credentials) -> Exchange:
 
 
 def _xoauth2(c: Credentials) -> Exchange:
-    yield f"user={c.user}\x01auth=Bearer {c.password}\x01\x01".encode()
+    yield f"user={c.user}\x01auth=Bearer {c.bearer or c.password}\x01\x01".encode()
     yield b""
 
 
 def _oauthbearer(c: Credentials) -> Exchange:
-    yield f"n,a={c.user},\x01host={c.host}\x01auth=Bearer {c.password}\x01\x01".encode()
+    name = c.user.replace("=", "=3D").replace(",", "=2C")
+    # Without the key host: what a target is reached by need not be the name that the server knows itself by.
+    yield f"n,a={name},\x01auth=Bearer {c.bearer or c.password}\x01\x01".encode()
     yield b"\x01"
 
 
@@ -90,6 +89,8 @@ MECHANISMS: dict[str, Callable[[Credentials], Exchange]] = {
     "CRAM-MD5": _cram_md5,
     "SCRAM-SHA-1": _scram("SCRAM-SHA-1"),
     "SCRAM-SHA-256": _scram("SCRAM-SHA-256"),
+    "SCRAM-SHA-1-PLUS": _scram("SCRAM-SHA-1-PLUS"),
+    "SCRAM-SHA-256-PLUS": _scram("SCRAM-SHA-256-PLUS"),
     "EXTERNAL": _external,
     "ANONYMOUS": _anonymous,
     "XOAUTH2": _xoauth2,

@@ -6,15 +6,12 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from conformance.protocol import ntlm as messages
+from conformance.session.sasl_scram import ServerFault
 
 if TYPE_CHECKING:
     from conformance.session.sasl import Credentials
 
 Exchange = Generator[bytes | None, bytes, None]
-
-
-class ServerFault(Exception):
-    """What the server said breaks the mechanism."""
 
 
 class Unplayable(Exception):

@@ -34,7 +34,7 @@ from conformance.session import sasl
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Line, Play, breathe
 from conformance.session.receiver import receive_mail
-from conformance.session.sasl_spnego import ServerFault, Unplayable
+from conformance.session.sasl_spnego import Unplayable
 
 _GAP = 0.01  # seconds between forced segments
 _LISTS = (b"EHLO", b"LHLO", b"CAPA")
@@ -265,7 +265,8 @@ async def tls(play: Play, step: Tls) -> None:
     line = play.lines[step.connection]
     if line.gone:
         return
-    context = play.runner.context(version=step.version, verify=step.verify)
+    certificate = play.certificate if step.certificate else None
+    context = play.runner.context(version=step.version, verify=step.verify, certificate=certificate)
     if context is None:
         raise Ended("not-applicable", f"TLS {step.version} cannot be spoken here: this machine's TLS library refuses it")
     connection = line.live
@@ -329,7 +330,14 @@ async def auth(play: Play, step: Auth) -> None:
     }
     service = "pop" if line.family == "pop3" else "smtp"
     told: list[str] = []
-    credentials = sasl.Credentials(host=play.runner.target.host, service=service, told=told, **texts)
+    known = line.live.bindings
+    if name.endswith("-PLUS") and (step.binding not in known if step.binding else not known):
+        raise Ended("not-applicable", f"this connection has no channel binding {step.binding}".rstrip())
+    bearer = "" if step.password else as_octets(variables.get("bearer", b"")).decode()
+    credentials = sasl.Credentials(
+        texts["user"], texts["password"], texts["authzid"], play.runner.target.host, service,
+        bearer=bearer, bindings=known, binding=step.binding, told=told,
+    )  # fmt: skip
     mechanism = sasl.MECHANISMS.get(f"{step.verb} {name}") or sasl.MECHANISMS[name]
     try:
         await _exchange(play, line, name, step, mechanism(credentials))
@@ -338,14 +346,17 @@ async def auth(play: Play, step: Auth) -> None:
             # The target file's user may be known with the server's domain only.
             await play.receive(line, multi=False)
             await _exchange(play, line, name, step, mechanism(replace(credentials, domain=told[0])))
+        if name.startswith("SCRAM-") and not credentials.proven and line.live.buffer.startswith((b"235", b"+OK")):
+            raise sasl.ServerFault("the login succeeds without the server's proof that it knows the password")
     except NtlmError as error:
         received = show(line.reply.octets) if line.reply else ""
         why = f"what the server says is none of the mechanism's messages: {error}"
         raise Ended("inconclusive", why, step.source.strip(), received, step.line) from None
-    except ServerFault as error:
-        raise play.broken(step, str(error), show(line.reply.octets) if line.reply else "") from None
     except Unplayable as error:
         raise Ended("not-applicable", str(error)) from None
+    except sasl.ServerFault as error:
+        received = show(line.reply.octets) if line.reply else ""
+        raise play.broken(step, str(error), received) from None
     except sasl.SaslError as error:
         raise Ended("not-applicable" if "needs the package" in str(error) else "inconclusive", str(error)) from None
 
@@ -368,8 +379,11 @@ async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sas
     # Kerberos asks its KDC, which takes as long as it takes.
     apart: Callable[..., Awaitable[Any]] = asyncio.to_thread if name == "GSSAPI" else _at_once
     first = await apart(next, exchange)
-    initial = step.initial if step.initial is not None else first is not None
     command = f"{step.verb} {name}".encode()
+    # The limit on command lines holds for AUTH too: RFC 4954 section 4, RFC 5034 section 4.
+    room = (255 if line.family == "pop3" else 512) - len(command) - 3
+    fits = first is not None and len(base64.b64encode(first) or b"=") <= room
+    initial = step.initial if step.initial is not None else fits
     pending: bytes | None = first
     if initial and first is not None:
         command += b" " + (base64.b64encode(first) or b"=")

@@ -20,7 +20,9 @@ class Auth(Extension):
 
     def mechanisms(self) -> tuple[str, ...]:
         """Those on offer in the present phase."""
-        return sasl.MECHANISMS
+        anonymous = self.session.service == "smtp"  # who sends mail there need not log in anyway
+        plaintext = self.session.settings.plaintext_auth
+        return sasl.offered(self.session.channel, plaintext=plaintext, anonymous=anonymous)
 
     def offer(self) -> str | None:
         return None if self.session.user else "AUTH " + " ".join(self.mechanisms())
@@ -46,7 +48,8 @@ class Auth(Extension):
             self._authenticate(initial.encode() if initial else None)
 
     def _exchange(self, name: str) -> sasl.SaslExchange:
-        return sasl.SaslExchange(name, self.session.world.accounts, self.session.settings.host)
+        session = self.session
+        return sasl.SaslExchange(name, session.world.accounts, session.settings.host, session.channel)
 
     def _shown(self, challenge: bytes) -> bytes:
         """What stands after 334."""
@@ -54,6 +57,7 @@ class Auth(Extension):
 
     def _response(self, line: bytes, overlong: bool) -> None:
         self.session.verb = self.word
+        line = self.session.hook("response", line)
         if overlong or len(line) > self.session.settings.auth_line - 2:
             self.session.say("500", "5.5.6", "the response is too long")
         elif line == b"*":
@@ -68,7 +72,7 @@ class Auth(Extension):
             response = None if text is None else sasl.decode(text)
             kind, value = session.exchange.step(response)
         except sasl.Malformed as error:
-            session.say("501", "5.5.2", str(error))
+            session.say("501", "5.7.0" if isinstance(error, sasl.ServerFirst) else "5.5.2", str(error))
         except sasl.Refused:
             session.say("535", "5.7.8", "wrong credentials")
         else:

@@ -38,9 +38,12 @@ class ExchangeAuth(Auth):
     services = frozenset({"smtp", "submission", "smtps"})
 
     def mechanisms(self) -> tuple[str, ...]:
-        return _MECHANISMS
+        known = self.session.channel.identity and self.word == "AUTH"  # by a certificate: RFC 8314 section 4.2
+        return (*_MECHANISMS, "EXTERNAL") if known else _MECHANISMS
 
     def _exchange(self, name: str) -> sasl.SaslExchange:
+        if name == "EXTERNAL":
+            return super()._exchange(name)
         if name == "LOGIN":
             return _Login(name, self.session.world.accounts, self.session.settings.host)
         # RFC 4752's security layers belong to SASL's GSSAPI, so to AUTH alone.

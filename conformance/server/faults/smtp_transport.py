@@ -144,7 +144,6 @@ def _merged(s: Any, octets: bytes, verb: str) -> bytes:
 _FIVE = b"555 5.5.4 parameter not known\r\n"
 _ARGUMENT = b"501 5.5.4 syntax error\r\n"
 _OK = b"250 2.0.0 ok\r\n"
-_JSON = b"334 eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\n"
 
 _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("pipelining-parameter", "rfc2920/3.2/keyword-without-parameters", "PIPELINING carries a parameter",
@@ -224,19 +223,6 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("limits-mailmax-early", "rfc9422/4.1/mailmax-kept", "The last transaction of MAILMAX is refused",
      {"capabilities": lambda s, words: [*words, "LIMITS MAILMAX=5"],
       "instead": lambda s, v, rest: _count(s, v, 4)}),
-    ("auth-external-open", "rfc4954/6/wrong-credentials", "EXTERNAL logs in without a certificate",
-     _mechanism("EXTERNAL", b"235 2.7.0 authenticated\r\n")),
-    ("auth-oauth-no-error", "rfc7628/3.2.2/error-is-a-challenge", "A refused token is answered without an error result",
-     _mechanism("OAUTHBEARER", b"535 5.7.8 wrong credentials\r\n")),
-    ("auth-oauth-no-status", "rfc7628/3.2.2/error-has-status", "The error result has no status",
-     _mechanism("OAUTHBEARER", b"334 e30=\r\n")),
-    ("auth-oauth-clear", "rfc7628/3/bearer-needs-tls", "OAUTHBEARER is offered in the clear", _mechanism("OAUTHBEARER", _JSON)),
-    ("auth-oauth-open", "rfc7628/3.1/auth-required", "OAUTHBEARER logs anyone in",
-     _mechanism("OAUTHBEARER", b"235 2.7.0 authenticated\r\n")),
-    ("auth-oauth-separator", "rfc7628/3.1/lone-separator-fails", "A lone separator logs in",
-     _mechanism("OAUTHBEARER AQ==", b"235 2.7.0 authenticated\r\n")),
-    ("auth-anonymous-closed", "rfc4505/2/anyone-logs-in", "ANONYMOUS is listed, and refused",
-     _mechanism("ANONYMOUS", b"535 5.7.8 wrong credentials\r\n")),
     ("auth-gssapi-text", "rfc4752/3/client-first", "The challenge of GSSAPI is a text",
      _mechanism("GSSAPI", b"334 GSSAPI supported\r\n")),
 )  # fmt: skip
