@@ -9,6 +9,7 @@ from pathlib import Path
 
 from conformance import __version__
 
+PROFILES = ("default", "exchange")
 SERVICES = ("smtp", "submission", "smtps", "odmr", "lmtp", "pop3", "pop3s")
 
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add("run", _run, "play the scenarios against a target; without one, against the bundled server")
     run.add_argument("--target", action="append", default=[], metavar="FILE|URL", help="target file or URL (repeatable)")
+    run.add_argument("--profile", choices=PROFILES, help="of the bundled server (without --target)")
     run.add_argument("--level", choices=("must", "should"), default="must")
     run.add_argument("--select", action="append", default=[], metavar="EXPR")
     run.add_argument("--report", metavar="DIR", help="write results.json, junit.xml and report.html there")
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = add("serve", _serve, "run the bundled reference server")
     serve.add_argument("--fault", action="append", default=[], metavar="NAME")
+    serve.add_argument("--profile", choices=PROFILES, default="", help="default: that of the faults")
     serve.add_argument("--write-target", metavar="FILE")
     serve.add_argument("--maildir", metavar="DIR", help="keep mail there instead of in memory")
     serve.add_argument("--accounts", type=int, default=16, metavar="N")
@@ -85,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     prove = add("prove", _prove, "show that scenarios can fail: play them against each named fault")
     prove.add_argument("--select", action="append", default=[], metavar="EXPR")
     prove.add_argument("--fault", action="append", default=[], metavar="NAME")
+    prove.add_argument("--profile", choices=PROFILES, help="only the faults of this profile of the bundled server")
     compare = add("compare", _compare, "what changed between two runs")
     compare.add_argument("old")
     compare.add_argument("new")
@@ -101,7 +105,7 @@ def _serve(options: argparse.Namespace) -> int:
     import asyncio
     import signal
 
-    from conformance.server.app import ReferenceServer, UnknownFault
+    from conformance.server.app import ReferenceServer, UnknownFault, UnknownProfile
 
     ports = {service: getattr(options, service) for service in SERVICES}
     for service, port in ports.items():
@@ -112,11 +116,12 @@ def _serve(options: argparse.Namespace) -> int:
     maildir = Path(options.maildir) if options.maildir else None
     try:
         server = ReferenceServer(
-            faults=options.fault, maildir=maildir, ports=ports, accounts=options.accounts, host=options.host
-        )
+            faults=options.fault, profile=options.profile, maildir=maildir, ports=ports, accounts=options.accounts,
+            host=options.host,
+        )  # fmt: skip
         if maildir is not None:
             maildir.mkdir(parents=True, exist_ok=True)
-    except UnknownFault as error:
+    except (UnknownFault, UnknownProfile) as error:
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(f"--maildir {maildir}: {error.strerror}") from None
@@ -288,7 +293,7 @@ def _prove(options: argparse.Namespace) -> int:
     for name in options.fault:
         if name not in FAULTS:
             raise UsageError(f"there is no fault {name!r}{_near(name, FAULTS)} (mail-conformance faults lists them)")
-    return asyncio.run(prove(corpus, chosen, options.fault, print))
+    return asyncio.run(prove(corpus, chosen, options.fault, print, profile=options.profile or ""))
 
 
 def _compare(options: argparse.Namespace) -> int:

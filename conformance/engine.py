@@ -59,7 +59,7 @@ class Engine:
         from conformance.server.process import ServerProcess
 
         if self.served is None:
-            self._server = self._server or ServerProcess()
+            self._server = self._server or ServerProcess(profile=self.options.get("profile") or "")
             try:
                 self.served = self._server.target()
             except RuntimeError as error:

@@ -38,6 +38,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("slow", {"action": "store_true", "default": False, "help": "also scenarios that wait for minutes"}),
     ("destructive", {"action": "store_true", "default": False, "help": "also probes that may end a faulty server"}),
     ("connections", {"type": int, "default": None, "metavar": "N", "help": "sessions at a time"}),
+    ("profile", {"choices": ("default", "exchange"), "default": None, "help": "of the bundled server"}),
     ("scenarios", {"metavar": "DIR", "default": None, "help": "another folder of scenario files"}),
 )
 

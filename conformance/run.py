@@ -29,10 +29,20 @@ _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 def run(options: argparse.Namespace) -> int:
     """Its exit status. Raises UsageError, ScenarioErrors."""
     server = None
+    if options.profile:
+        if options.target:
+            raise UsageError("--profile is the bundled server's: leave it out where there is a --target")
+        if options.profile == "exchange":
+            from conformance.server import sasl_spnego
+
+            try:
+                sasl_spnego.load()
+            except sasl_spnego.Missing as error:
+                raise UsageError(str(error)) from None
     if not options.target:
         from conformance.server.process import ServerProcess
 
-        server = ServerProcess()  # gets ready while we load
+        server = ServerProcess(profile=options.profile or "")  # gets ready while we load
     keeper = _Keeper(server)
     try:
         return _run(options, keeper)
@@ -117,7 +127,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
             arguments += ["-p", f"no:{name}"]
         for key in ("target", "select"):
             arguments += [f"--conformance-{key}={value}" for value in getattr(options, key)]
-        for key in ("level", "report", "baseline", "waivers", "connections", "scenarios"):
+        for key in ("level", "report", "baseline", "waivers", "connections", "scenarios", "profile"):
             if getattr(options, key) is not None:
                 arguments.append(f"--conformance-{key}={getattr(options, key)}")
         arguments += [f"--conformance-{key}" for key in ("safe", "slow", "destructive") if getattr(options, key)]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from conformance.scenario.dialogue import Scope
 
 VERDICTS = ("fail", "deviation", "inconclusive", "not-applicable", "pass", "note")
-_PLAIN = ("closed", "silent", "command-mode", "data-mode", "disconnect", "abort", "half-close", "pause", "turn",
+_PLAIN = ("alive", "closed", "silent", "command-mode", "data-mode", "disconnect", "abort", "half-close", "pause", "turn",
           "login")  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z")
 _OPTION = re.compile(r"(?:^|(?<=\s))([a-z]+)=(?!=)")

@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable
 
-from conformance.protocol import scram
+from conformance.protocol import ntlm, scram
 
 Value = bytes | int
 
@@ -49,6 +49,21 @@ def cram(challenge: Value, user: Value, password: Value) -> bytes:
     """RFC 2195 section 2: user, a blank, HMAC-MD5 of the challenge in hexadecimal."""
     digest = hmac.new(octets(password), _unbase64(challenge), hashlib.md5).hexdigest()
     return _base64_of(octets(user) + b" " + digest.encode("ascii"))
+
+
+def ntlm_response(challenge: Value, user: Value, password: Value) -> bytes:
+    """The AUTHENTICATE message, base64, for a base64 CHALLENGE that answers NEGOTIATE: conformance/protocol/ntlm.py."""
+    found = ntlm.Challenge(_unbase64(challenge))
+    return _base64_of(ntlm.authenticate(found, octets(user).decode(), octets(password).decode()))
+
+
+def ntlm_fault(challenge: Value) -> bytes:
+    """Why a base64 text is no CHALLENGE message; empty if it is one."""
+    try:
+        ntlm.Challenge(_unbase64(challenge))
+    except ValueError as error:
+        return str(error).encode()
+    return b""
 
 
 def scram_final(mechanism: Value, password: Value, bare: Value, first: Value, without: Value) -> bytes:
@@ -156,6 +171,9 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "plain": plain,
     "cram": cram,
     "apop": apop,
+    "ntlm": ntlm_response,
+    "ntlmfault": ntlm_fault,
+    "ntlmtold": lambda c: ntlm.Challenge(_unbase64(c)).told().encode(),
     "scram": scram_final,
     "scramanswer": scram_answer,
     "saslname": lambda x: scram.escaped(octets(x).decode()).encode(),
@@ -182,6 +200,7 @@ ARITY: dict[str, tuple[int, int]] = {
     **dict.fromkeys(FUNCTIONS, (1, 1)),
     **dict.fromkeys(_TWO, (2, 2)),
     "cram": (3, 3),
+    "ntlm": (3, 3),
     "scram": (5, 5),
     "scramanswer": (5, 5),
     "split": (3, 3),

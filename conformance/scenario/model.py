@@ -173,7 +173,7 @@ class Let(Step):
 class Simple(Step):
     """A directive without structure of its own.
 
-    ``kind``: closed, silent, command-mode, data-mode, disconnect, abort, half-close, pause, turn, login.
+    ``kind``: alive, closed, silent, command-mode, data-mode, disconnect, abort, half-close, pause, turn, login.
     ``seconds`` for silent and pause (None: the default).
     """
 

@@ -14,6 +14,7 @@ from typing import Any
 import trustme
 
 from conformance.protocol.binding import KeyLog, bindings
+from conformance.server import sasl_spnego
 from conformance.server.base import NAMES, PASSWORD, Session, Settings, World
 from conformance.server.faults import FAULTS
 from conformance.server.pop3 import Pop3Session
@@ -21,6 +22,7 @@ from conformance.server.sasl_tokens import bearer_token
 from conformance.server.smtp import SmtpSession
 from conformance.server.storage import Storage
 
+PROFILES = ("default", "exchange")
 SERVICES = ("smtp", "submission", "smtps", "odmr", "lmtp", "pop3", "pop3s")
 CERTIFIED = ("carol", "dave")  # accounts that have a client certificate
 _HIGH = 1 << 20
@@ -60,6 +62,10 @@ def _identity(tls: ssl.SSLObject, world: World) -> str:
         if kind == "email" and domain.lower() == world.settings.domain and local in world.accounts:
             return str(local)
     return ""
+
+
+class UnknownProfile(ValueError):
+    """A profile that there is not, or that cannot be had here; says what to do."""
 
 
 class _Channel(asyncio.Protocol):
@@ -178,16 +184,27 @@ class _Channel(asyncio.Protocol):
 
 
 class ReferenceServer:
-    """Strict, in memory by default. ``faults``: names of violations that are switched on."""
+    """Strict, in memory by default. ``faults``: names of violations that are switched on.
+
+    ``profile``: which extensions it has; "" is the one that the faults are made for.
+    """
 
     def __init__(
-        self, *, faults: Sequence[str] = (), profile: str = "default", maildir: Path | None = None,
+        self, *, faults: Sequence[str] = (), profile: str = "", maildir: Path | None = None,
         ports: Mapping[str, int] | None = None, accounts: int = len(NAMES), host: str = "127.0.0.1",
     ) -> None:  # fmt: skip
         for name in faults:
             if name not in FAULTS:
                 raise UnknownFault(f"there is no fault {name!r} (mail-conformance faults lists them)")
         chosen = tuple(FAULTS[name] for name in faults)
+        profile = profile or next((one.profile for one in chosen if one.profile), "default")
+        if profile not in PROFILES:
+            raise UnknownProfile(f"there is no profile {profile!r} (only {', '.join(PROFILES)})")
+        if profile == "exchange":
+            try:
+                sasl_spnego.load()
+            except sasl_spnego.Missing as error:
+                raise UnknownProfile(str(error)) from None
         settings = Settings()
         for fault in chosen:
             settings = replace(settings, **fault.settings)

@@ -60,6 +60,7 @@ class Fault:
     service: str = ""
     hooks: dict[str, Callable[..., Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    profile: str = ""  # the profile whose server has it; "" the default one
 
 
 @dataclass

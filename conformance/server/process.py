@@ -19,13 +19,13 @@ from pathlib import Path
 class ServerProcess:
     """Starts at once; ``target`` waits until it answers."""
 
-    def __init__(self, faults: Sequence[str] = ()) -> None:
+    def __init__(self, faults: Sequence[str] = (), profile: str = "") -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")
         self._path = Path(self._folder.name) / "target.toml"
         package = str(Path(__file__).resolve().parent.parent.parent)
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH", "")])]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "conformance.server.process", str(self._path), *faults],
+            [sys.executable, "-m", "conformance.server.process", str(self._path), profile, *faults],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # an interrupt at the keyboard is the player's to handle
         )  # fmt: skip
@@ -51,10 +51,10 @@ class ServerProcess:
         self._folder.cleanup()
 
 
-async def _serve(path: Path, faults: Sequence[str]) -> None:
+async def _serve(path: Path, profile: str, faults: Sequence[str]) -> None:
     from conformance.server.app import ReferenceServer
 
-    server = ReferenceServer(faults=faults)
+    server = ReferenceServer(faults=faults, profile=profile)
     await server.start()
     server.write_target(path)
     print("ready", flush=True)
@@ -77,4 +77,4 @@ async def _serve(path: Path, faults: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2:]))
+    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2], sys.argv[3:]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from conformance.scenario.infer import flat
 from conformance.scenario.loader import load
 from conformance.scenario.model import Corpus, Open, Scenario
-from conformance.server.app import ReferenceServer
+from conformance.server.app import ReferenceServer, UnknownProfile
 from conformance.server.base import Fault
 from conformance.server.faults import FAULTS
 from conformance.session.runner import Runner
@@ -26,9 +26,11 @@ _AT_ONCE = 4  # servers that run side by side in one process
 _BATCH = 8  # faults that a process is given at a time
 
 
-async def play(corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str]) -> dict[str, Outcome]:
+async def play(
+    corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str], profile: str = ""
+) -> dict[str, Outcome]:
     """Outcomes on a server of its own with these faults on."""
-    server = ReferenceServer(faults=faults)
+    server = ReferenceServer(faults=faults, profile=profile)
     await server.start()
     outcomes: dict[str, Outcome] = {}
     try:
@@ -36,6 +38,7 @@ async def play(corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[s
             path = Path(folder) / "target.toml"
             server.write_target(path)
             runner = Runner(Target.load(path), corpus)
+            runner.destructive = True  # nothing is lost with this server
             await runner.probe(scenarios, only=set(_services(scenarios)))
             await runner.run(scenarios, lambda scenario, outcome: outcomes.__setitem__(scenario.id, outcome))
     finally:
@@ -63,10 +66,12 @@ def _flagged(outcomes: dict[str, Outcome], scenarios: Sequence[Scenario]) -> set
 
 
 async def prove(
-    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None]
+    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None], *, profile: str = ""
 ) -> int:
     """0 if the clean server is clean and every fault is caught by a scenario of its requirement; else 1.
 
+    A fault is played on a server of its profile; ``profile``: only faults of this one. Of a profile other than the default
+    the clean server is asked for what its faults are about; ``run --profile`` plays the whole corpus on it.
     Against a fault the scenarios of its requirement's document and of their files are played. A fault whose
     requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise.
     """
@@ -75,6 +80,16 @@ async def prove(
         tell(f"there is no fault {unknown[0]!r} (mail-conformance faults lists them)")
         return 2
     chosen = [FAULTS[name] for name in names] or list(FAULTS.values())
+    chosen = [one for one in chosen if profile in ("", one.profile or "default")]
+    try:
+        for kind in {one.profile for one in chosen}:
+            ReferenceServer(profile=kind)
+    except UnknownProfile as error:
+        if profile or names:
+            tell(str(error))
+            return 2
+        tell(f"left out: {sum(bool(one.profile) for one in chosen)} faults, because {error}")
+        chosen = [one for one in chosen if not one.profile]
     whole = len(scenarios) == len(corpus.scenarios)
     tasks = [(fault, _cited(fault, scenarios)) for fault in chosen]
     tasks = [(fault, citing) for fault, citing in tasks if citing or whole or names]
@@ -84,19 +99,22 @@ async def prove(
     survivors: list[str] = []
     caught: set[str] = set()
     loop = asyncio.get_running_loop()
-    files = {scenario.path for _fault, citing in tasks for scenario in citing}
-    compared = [one for one in scenarios if one.path in files] if names else scenarios
+    clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
+    wrong: dict[str, set[str]] = {}
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _quietly) as pool:
         try:
             futures = [loop.run_in_executor(pool, _batch, corpus.root, ids, batch) for batch in batches]
-            clean = await play(corpus, compared, [])
-            wrong = sorted(name for name, one in clean.items() if one.verdict in (*_FLAGS, "inconclusive"))
-            for name in wrong:
-                tell(f"clean server flagged by {name}: {clean[name].verdict}: {clean[name].reason}")
+            for kind in sorted({fault.profile for fault, _citing in tasks}):
+                files = {one.path for fault, citing in tasks if fault.profile == kind for one in citing}
+                compared = [one for one in scenarios if one.path in files] if names or kind else scenarios
+                clean[kind] = await play(corpus, compared, [], kind)
+                wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
+                for name in sorted(wrong[kind]):
+                    tell(f"clean server flagged by {name}: {clean[kind][name].verdict}: {clean[kind][name].reason}")
             for future in asyncio.as_completed(futures):
                 for name, all_flagged in await future:
                     fault, citing = next(task for task in tasks if task[0].name == name)
-                    flagged = all_flagged - set(wrong)
+                    flagged = all_flagged - wrong[fault.profile]
                     right = {scenario.id for scenario in citing} & flagged
                     caught.update(right)
                     if not right:
@@ -108,11 +126,12 @@ async def prove(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    played_ids = {name for name, outcome in clean.items() if outcome.verdict == "pass"}
-    unproven = len(played_ids - caught)
+    passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"}
+    unproven = len(passed - caught)
+    false = sum(len(one) for one in wrong.values())
     tell(f"{len(tasks)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
-         f"{unproven} that pass on the clean server not yet; clean server: {len(wrong)} flagged")  # fmt: skip
-    return 1 if survivors or wrong else 0
+         f"{unproven} that pass on the clean server not yet; clean server: {false} flagged")  # fmt: skip
+    return 1 if survivors or false else 0
 
 
 def _cited(fault: Fault, scenarios: Sequence[Scenario]) -> list[Scenario]:

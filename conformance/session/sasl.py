@@ -1,7 +1,7 @@
 """The client side of SASL mechanisms: what to send first, and the answer to each challenge.
 
 RFC 4616 PLAIN, RFC 2195 CRAM-MD5, RFC 5802 and 7677 SCRAM (sasl_scram.py), RFC 7628 OAUTHBEARER, RFC 4422 EXTERNAL,
-RFC 4505 ANONYMOUS; LOGIN and XOAUTH2 as the field has them; NTLM and GSSAPI by pyspnego where it is installed.
+RFC 4505 ANONYMOUS; LOGIN and XOAUTH2 as the field has them; NTLM and GSSAPI are in sasl_spnego.py.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import hmac
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 
-from conformance.session import sasl_scram
+from conformance.session import sasl_scram, sasl_spnego
 from conformance.session.sasl_scram import ServerFault
 
 __all__ = ["MECHANISMS", "PREFERENCE", "Credentials", "Exchange", "SaslError", "ServerFault"]
 
 # A mechanism yields what it sends (None: nothing yet) and is sent each challenge.
 Exchange = Generator[bytes | None, bytes, None]
-PREFERENCE = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")
+PREFERENCE = ("PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "NTLM")
 
 
 class SaslError(Exception):
@@ -32,6 +32,8 @@ class Credentials:
     authzid: str = ""
     host: str = ""
     service: str = "smtp"
+    domain: str = ""  # NTLM: of a user that names none
+    told: list[str] | None = None  # NTLM: gets the domain that the server tells
     bearer: str = ""  # an OAuth token
     bindings: Mapping[str, bytes] = field(default_factory=dict)  # channel binding type → data, the best one first
     binding: str = ""  # the type to use; "" the best
@@ -81,29 +83,6 @@ def _oauthbearer(c: Credentials) -> Exchange:
     yield b"\x01"
 
 
-def _spnego(protocol: str) -> Callable[[Credentials], Exchange]:
-    def exchange(c: Credentials) -> Exchange:
-        try:
-            import spnego
-        except ImportError:
-            raise SaslError(f"{protocol} needs the package pyspnego (pip install mail-conformance[exchange])") from None
-        try:
-            client = spnego.client(
-                c.user, c.password, hostname=c.host, service=c.service, protocol=protocol,
-                options=spnego.NegotiateOptions.use_ntlm if protocol == "ntlm" else spnego.NegotiateOptions.none,
-            )  # fmt: skip
-            if protocol == "ntlm":
-                yield None  # the reply to the bare command is a human text
-            token = client.step()
-            while True:
-                challenge = yield token or b""
-                token = client.step(challenge)
-        except (spnego.exceptions.SpnegoError, ValueError, KeyError) as error:
-            raise SaslError(f"{protocol}: {error}") from error
-
-    return exchange
-
-
 MECHANISMS: dict[str, Callable[[Credentials], Exchange]] = {
     "PLAIN": _plain,
     "LOGIN": _login,
@@ -116,6 +95,5 @@ MECHANISMS: dict[str, Callable[[Credentials], Exchange]] = {
     "ANONYMOUS": _anonymous,
     "XOAUTH2": _xoauth2,
     "OAUTHBEARER": _oauthbearer,
-    "NTLM": _spnego("ntlm"),
-    "GSSAPI": _spnego("kerberos"),
+    **sasl_spnego.MECHANISMS,
 }

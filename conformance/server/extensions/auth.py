@@ -11,7 +11,9 @@ from conformance.server.transaction import Transaction
 
 
 class Auth(Extension):
+    word = "AUTH"
     rank = 41
+    profiles = frozenset({"default"})  # exchange_auth.py has Exchange's
     services = frozenset({"smtp", "submission", "smtps", "odmr"})
     verbs = {"AUTH": Verb("auth", GREETED, long=True)}
     mail_parameters = {"AUTH": "mail_auth"}
@@ -38,17 +40,23 @@ class Auth(Extension):
         elif session.user:
             session.say("503", "5.5.1", "authenticated already")
         elif not name:
-            session.say("501", "5.5.4", "AUTH wants a mechanism")
+            session.say("501", "5.5.4", f"{self.word} wants a mechanism")
         elif name not in self.mechanisms():
             session.say("504", "5.5.4", "no such mechanism")
         else:
-            session.exchange = sasl.SaslExchange(
-                name, session.world.accounts, session.settings.host, session.channel
-            )
+            session.exchange = self._exchange(name)
             self._authenticate(initial.encode() if initial else None)
 
+    def _exchange(self, name: str) -> sasl.SaslExchange:
+        session = self.session
+        return sasl.SaslExchange(name, session.world.accounts, session.settings.host, session.channel)
+
+    def _shown(self, challenge: bytes) -> bytes:
+        """What stands after 334."""
+        return base64.b64encode(challenge)
+
     def _response(self, line: bytes, overlong: bool) -> None:
-        self.session.verb = "AUTH"
+        self.session.verb = self.word
         line = self.session.hook("response", line)
         if overlong or len(line) > self.session.settings.auth_line - 2:
             self.session.say("500", "5.5.6", "the response is too long")
@@ -70,7 +78,7 @@ class Auth(Extension):
         else:
             if kind == "challenge":
                 assert isinstance(value, bytes)
-                session.put(b"334 " + base64.b64encode(value) + b"\r\n")
+                session.put(b"334 " + self._shown(value) + b"\r\n")
                 session.expect_line(session.settings.auth_line, self._response)
             else:
                 session.user = str(value)
