@@ -178,18 +178,20 @@ def test_progress_on_no_terminal_is_plain() -> None:
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_interrupted_in_the_middle(tmp_path: Path, options: tuple[str, ...]) -> None:
     run = subprocess.Popen(
-        [*COMMAND, "run", "--report", str(tmp_path / "r"), "--connections", "2", *options],
+        [*COMMAND, "run", "--report", str(tmp_path / "r"), "--connections", "2", "--select", "smtp/*", *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     assert run.stdout
+    total = 0
     for line in run.stdout:
         if " played: " in line:
+            total = int(line.split()[0].split("/")[1])
             break
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
     output, _nothing = run.communicate(timeout=60)
     assert run.returncode == 130 and "Traceback" not in output, output
     found = verdicts(tmp_path / "r")
-    assert "pass" in found.values() and len(found) < 2000
+    assert "pass" in found.values() and len(found) < total
     assert not [name for name, verdict in found.items() if verdict == "inconclusive"]
 
 

@@ -28,8 +28,8 @@ def posted(there: World, content: bytes = b"..dot", sender: bytes = b"a@client.e
 
 def customer(there: World, user: str = "alice", service: str = "odmr") -> SmtpSession:
     session = SmtpSession(there, service, tls=False)
-    token = base64.b64encode(f"\0{user}\0{PASSWORD}".encode())
-    assert b"\r\n235 " in say(session, b"EHLO client.example.test", b"AUTH PLAIN " + token)
+    name, secret = (base64.b64encode(text.encode()) for text in (user, PASSWORD))
+    assert b"\r\n235 " in say(session, b"EHLO client.example.test", b"AUTH LOGIN", name, secret)
     return session
 
 
