@@ -345,6 +345,7 @@ class Pop3Session(Session):
 
     def ended(self) -> None:
         """No QUIT, no UPDATE: RFC 1939 section 6."""
+        super().ended()
         if self.box:
             for function in self.hooks.get("vanished", ()):
                 function(self)

@@ -221,6 +221,7 @@ class SmtpSession(Session):
             function(self, keep)
 
     def ended(self) -> None:
+        super().ended()
         for extension in self.extensions:
             extension.ended()
 
