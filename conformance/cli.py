@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from conformance import __version__
+from conformance import __version__, interrupts
 
 PROFILES = ("default", "exchange")
 SERVICES = ("smtp", "submission", "smtps", "odmr", "lmtp", "pop3", "pop3s")
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from conformance.scenario.errors import ScenarioErrors
 
     try:
+        if command is not _run:  # which notes interrupts to its end
+            interrupts.release()
         return command(options)
     except (UsageError, ScenarioErrors) as error:
         print(f"mail-conformance: {error}", file=sys.stderr)

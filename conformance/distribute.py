@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import zlib
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+from conformance import interrupts
 
 if TYPE_CHECKING:
     from conformance.plugin import State
@@ -35,8 +38,16 @@ class Distribute:
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         return _Shards(config, log) if config.getoption("dist", "no") in ("load", "loadscope") else None
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, None, None]:
+        """Workers hear no interrupt: the controller does, and tells them."""
+        with interrupts.held():
+            yield
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        if not self.state.concerned:
+            return
         from conformance.engine import Engine
         from conformance.plugin import options_of
 

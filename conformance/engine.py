@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance import interrupts
 from conformance.report.record import Result
 from conformance.scenario.model import Corpus, Scenario
 from conformance.session.runner import Runner
@@ -16,6 +17,9 @@ from conformance.verdict.model import Outcome
 
 if TYPE_CHECKING:
     from conformance.server.process import ServerProcess
+
+
+INTERRUPTED = "interrupted"  # under xdist, the file in the lock folder that ends the play of all workers
 
 
 class EngineError(Exception):
@@ -42,6 +46,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._server = server
+        self._stop = Path(self.shared["locks"]) / INTERRUPTED if "locks" in self.shared else None
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -106,9 +111,12 @@ class Engine:
                 raise
 
     def outcome(self, number: int, scenario: Scenario) -> Outcome:
-        """Waits for it, in short steps so that an interrupt is heard at once."""
+        """Waits for it, in short steps so that an interrupt is obeyed at once."""
         future = self.futures[number, scenario.id]
         while True:
+            interrupts.obey()
+            if self._stop is not None and self._stop.exists():
+                raise KeyboardInterrupt
             try:
                 return future.result(timeout=0.2)
             except TimeoutError:

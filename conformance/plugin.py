@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance import interrupts
+
 if TYPE_CHECKING:  # at run time late, where they are needed: a project that merely has us installed pays nothing
     from conformance.engine import Engine
     from conformance.report.record import Record, Result
@@ -64,6 +66,7 @@ class State:
         self.gathered: dict[tuple[int, str], dict[str, Any]] = {}
         self.records: list[Record] = []
         self.interrupted = False
+        self.asked_for = False  # by ``run``: reports are due whatever happens
         self.markers: set[str] | None = set()  # known ones; None: nobody asks for any
         self.folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -96,6 +99,18 @@ class State:
                 path = resolved.get(one.path) or resolved.setdefault(one.path, one.path.resolve())
                 self._chosen.setdefault(path, []).append(one)
         return self._chosen
+
+    @property
+    def concerned(self) -> bool:
+        """Whether what pytest was called for can have scenarios in it."""
+        paths = [Path(argument.partition("::")[0]).resolve() for argument in self.config.args]
+        return any(path == self.root or path in self.root.parents or self.root in path.parents for path in paths)
+
+    def stop_workers(self) -> None:
+        from conformance.engine import INTERRUPTED
+
+        assert self.folder is not None
+        (Path(self.folder.name) / INTERRUPTED).touch()
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
         if self.engine is None:
@@ -137,6 +152,7 @@ class ScenarioFile(pytest.File):
         from conformance.scenario.errors import ScenarioErrors
         from conformance.scenario.select import SelectionError
 
+        interrupts.obey()
         state = self.config.stash[_KEY]
         try:
             chosen = state.chosen.get(self.path.resolve(), [])
@@ -280,8 +296,30 @@ def pytest_keyboard_interrupt() -> None:
         _CURRENT[-1].interrupted = True
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    if not session.config.pluginmanager.hasplugin("conformance-distribute"):
+        return (yield)
+    with interrupts.at_once():  # xdist's controller waits for its workers and for nothing else
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """A further interrupt costs no reports."""
+    state = session.config.stash[_KEY]
+    state.interrupted = state.interrupted or interrupts.asked()
+    if not (state.asked_for or state.engine or state.folder):
+        return (yield)  # somebody else's session
+    with _in_peace():
+        if state.interrupted and state.folder:
+            state.stop_workers()
+        return (yield)
+
+
+@pytest.hookimpl(specname="pytest_sessionfinish", trylast=True)
+def pytest_sessionfinish_reports(session: pytest.Session) -> None:
+    """Ends what plays and writes the reports, before the terminal's summary."""
     state = session.config.stash[_KEY]
     if state in _CURRENT:
         _CURRENT.remove(state)
@@ -300,25 +338,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         state.started.stop()
     if worker or not (state.gathered or state.interrupted) or session.config.getoption("collectonly", False):
         return
-    if not state.gathered and not any(isinstance(item, ScenarioItem) for item in session.items) and not state.folder:
+    if not (state.gathered or state.asked_for or state.folder or any(isinstance(item, ScenarioItem) for item in session.items)):
         return  # somebody else's session
     from conformance.gather import gather, nothing_played
     from conformance.report.record import RecordError
 
     options = options_of(session.config)
     try:
-        with _in_peace():
-            state.records = gather(state.corpus, state.gathered, options, state.began, interrupted=state.interrupted)
-            if not state.records:  # interrupted before the first outcome: an empty report is one, too
-                state.records = nothing_played(state.corpus, options, state.began)
+        state.records = gather(state.corpus, state.gathered, options, state.began, interrupted=state.interrupted)
+        if not state.records:  # interrupted before the first outcome: an empty report is one, too
+            state.records = nothing_played(state.corpus, options, state.began)
     except (RecordError, OSError) as error:
         state.config.stash[ERROR] = str(error)
 
 
 @contextlib.contextmanager
 def _in_peace() -> Iterator[None]:
-    """A second interrupt does not cost the reports."""
-    if threading.current_thread() is not threading.main_thread():
+    """Without interrupts, where they are not noted anyway."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -352,4 +389,4 @@ def records(config: pytest.Config) -> list[Record]:
 def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None) -> None:
     """What ``mail-conformance run`` has at hand already."""
     state = config.stash[_KEY]
-    state._corpus, state.started, state.markers = corpus, server, None
+    state._corpus, state.started, state.markers, state.asked_for = corpus, server, None, True

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from conformance import interrupts
 from conformance.cli import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Its exit status. Raises UsageError, ScenarioErrors."""
+    """Its exit status. Raises UsageError, ScenarioErrors, KeyboardInterrupt (before anything is played)."""
+    with interrupts.noted():
+        status = _prepared(options)
+        return 130 if interrupts.asked() else status
+
+
+def _prepared(options: argparse.Namespace) -> int:
     server = None
     if options.profile:
         if options.target:
@@ -79,6 +86,7 @@ def _run(options: argparse.Namespace, keeper: _Keeper) -> int:
             raise UsageError(f"no scenario matches {' or '.join(options.select) or 'anything'} (mail-conformance list)")
     except (SelectionError, TargetError, RecordError) as error:
         raise UsageError(str(error)) from None
+    interrupts.obey()  # from here on reports are due
     code, records, trouble = _pytest(options, root, workers, keeper)
     if trouble:
         raise UsageError(trouble)

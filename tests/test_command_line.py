@@ -195,20 +195,52 @@ def test_interrupted_in_the_middle(tmp_path: Path, options: tuple[str, ...]) -> 
     assert not [name for name, verdict in found.items() if verdict == "inconclusive"]
 
 
-def test_a_second_interrupt_does_not_cost_the_reports(tmp_path: Path) -> None:
+def test_further_interrupts_do_not_cost_the_reports(tmp_path: Path) -> None:
     run = subprocess.Popen(
-        [*COMMAND, "run", "--report", str(tmp_path / "r")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+        [*COMMAND, "run", "--report", str(tmp_path / "r"), "--connections", "2", "--select", "smtp/*"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
     assert run.stdout
     for line in run.stdout:
         if " played: " in line:
             break
-    for _time in range(2):
+    for pause in (0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.4):
+        time.sleep(pause)
         run.send_signal(signal.SIGINT)
-        time.sleep(0.4)
-    run.communicate(timeout=60)
-    assert run.returncode == 130
-    verdicts(tmp_path / "r")
+    output, _nothing = run.communicate(timeout=60)
+    assert run.returncode == 130 and "Traceback" not in output, output
+    assert "pass" in verdicts(tmp_path / "r").values()
+
+
+_AT_AN_IMPORT = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            for _time in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from conformance.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "begun"),
+    [("conformance.cli", False), ("conformance.scenario.loader", False), ("pytest", True), ("conformance.engine", True),
+     ("conformance.gather", True), ("conformance.report.junit", True)],
+)  # fmt: skip
+def test_interrupted_anywhere(tmp_path: Path, module: str, begun: bool) -> None:
+    script = _AT_AN_IMPORT.replace("MODULE", repr(module))
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", "--select", "smtp/noop/", "--report", str(tmp_path / "r")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 130 and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+    if begun:
+        verdicts(tmp_path / "r")
+    else:
+        assert not list(tmp_path.glob("r/*"))
 
 
 def serve(until: int, *, then: str) -> tuple[socket.socket, threading.Thread]:
