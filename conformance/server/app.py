@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -93,7 +94,8 @@ class _Channel(asyncio.Protocol):
         if self.session.tls:
             self._begin_tls()
         else:
-            self._greet()
+            with self.server.watched():
+                self._greet()
 
     def _greet(self) -> None:
         self.greeted = True
@@ -111,6 +113,10 @@ class _Channel(asyncio.Protocol):
         self.shaken = False
 
     def data_received(self, data: bytes) -> None:
+        with self.server.watched():
+            self._received(data)
+
+    def _received(self, data: bytes) -> None:
         self._touch()
         if self.tls is None:
             self._feed(data)
@@ -180,7 +186,8 @@ class _Channel(asyncio.Protocol):
         if self.timer:
             self.timer.cancel()
         self.server.channels.discard(self)
-        self.session.ended()
+        with self.server.watched():
+            self.session.ended()
 
 
 class ReferenceServer:
@@ -214,11 +221,30 @@ class ReferenceServer:
         self.wanted = dict.fromkeys(SERVICES, 0) | dict(ports or {})
         self.ports: dict[str, int] = {}
         self.channels: set[_Channel] = set()
+        self.crashes: list[str] = []  # what was raised in a session: a mistake of ours, or of a fault's
         self._servers: list[asyncio.Server] = []
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """What is raised inside ends the session, as ever, and is noted."""
+        try:
+            yield
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            self.crashes.append(f"{error!r} in {Path(place.filename).name}:{place.lineno}")
+            raise
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self.world.later = loop.call_later
+
+        def later(seconds: float, action: Callable[[], None]) -> object:
+            def act() -> None:
+                with self.watched():
+                    action()
+
+            return loop.call_later(seconds, act)
+
+        self.world.later = later
         for service, port in self.wanted.items():
             server = await loop.create_server(
                 lambda service=service: _Channel(self, service), self.host, port, backlog=512  # type: ignore[misc]

@@ -28,8 +28,8 @@ _BATCH = 8  # faults that a process is given at a time
 
 async def play(
     corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str], profile: str = ""
-) -> dict[str, Outcome]:
-    """Outcomes on a server of its own with these faults on."""
+) -> tuple[dict[str, Outcome], list[str]]:
+    """Outcomes on a server of its own with these faults on, and what was raised in its sessions."""
     server = ReferenceServer(faults=faults, profile=profile)
     await server.start()
     outcomes: dict[str, Outcome] = {}
@@ -43,7 +43,7 @@ async def play(
             await runner.run(scenarios, lambda scenario, outcome: outcomes.__setitem__(scenario.id, outcome))
     finally:
         await server.stop()
-    return outcomes
+    return outcomes, server.crashes
 
 
 def _services(scenarios: Sequence[Scenario]) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _flagged(outcomes: dict[str, Outcome], scenarios: Sequence[Scenario]) -> set
 async def prove(
     corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None], *, profile: str = ""
 ) -> int:
-    """0 if the clean server is clean and every fault is caught by a scenario of its requirement; else 1.
+    """0 if the clean server is clean, every fault is caught by a scenario of its requirement, and nothing crashes; else 1.
 
     A fault is played on a server of its profile; ``profile``: only faults of this one. Of a profile other than the default
     the clean server is asked for what its faults are about; ``run --profile`` plays the whole corpus on it.
@@ -97,6 +97,13 @@ async def prove(
     batches = [[fault.name for fault, _citing in tasks[at : at + _BATCH]] for at in range(0, len(tasks), _BATCH)]
     processes = max(1, min(len(batches), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
     survivors: list[str] = []
+    crashed: set[str] = set()  # what ends a session by a mistake of its own shows nothing of what it is to show
+
+    def crash(name: str, crashes: Sequence[str]) -> None:
+        if crashes:
+            crashed.add(name)
+            tell(f"crash: {name}: {crashes[0]}" + (f" and {len(crashes) - 1} more" if len(crashes) > 1 else ""))
+
     caught: set[str] = set()
     loop = asyncio.get_running_loop()
     clean: dict[str, dict[str, Outcome]] = {}  # profile → outcomes
@@ -107,12 +114,14 @@ async def prove(
             for kind in sorted({fault.profile for fault, _citing in tasks}):
                 files = {one.path for fault, citing in tasks if fault.profile == kind for one in citing}
                 compared = [one for one in scenarios if one.path in files] if names or kind else scenarios
-                clean[kind] = await play(corpus, compared, [], kind)
+                clean[kind], crashes = await play(corpus, compared, [], kind)
+                crash("clean server", crashes)
                 wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
                 for name in sorted(wrong[kind]):
                     tell(f"clean server flagged by {name}: {clean[kind][name].verdict}: {clean[kind][name].reason}")
             for future in asyncio.as_completed(futures):
-                for name, all_flagged in await future:
+                for name, all_flagged, crashes in await future:
+                    crash(name, crashes)
                     fault, citing = next(task for task in tasks if task[0].name == name)
                     flagged = all_flagged - wrong[fault.profile]
                     right = {scenario.id for scenario in citing} & flagged
@@ -130,8 +139,8 @@ async def prove(
     unproven = len(passed - caught)
     false = sum(len(one) for one in wrong.values())
     tell(f"{len(tasks)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
-         f"{unproven} that pass on the clean server not yet; clean server: {false} flagged")  # fmt: skip
-    return 1 if survivors or false else 0
+         f"{unproven} that pass on the clean server not yet; clean server: {false} flagged" + (f"; {len(crashed)} crash" if crashed else ""))  # fmt: skip
+    return 1 if survivors or false or crashed else 0
 
 
 def _cited(fault: Fault, scenarios: Sequence[Scenario]) -> list[Scenario]:
@@ -146,20 +155,21 @@ def _quietly() -> None:
 _LOADED: dict[Path, Corpus] = {}  # in a process of the pool
 
 
-def _batch(root: Path, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, set[str]]]:
+def _batch(root: Path, ids: Sequence[str] | None, names: Sequence[str]) -> list[tuple[str, set[str], list[str]]]:
     """Runs in a process of its own: what each of these faults makes the scenarios flag."""
     corpus = _LOADED.get(root) or _LOADED.setdefault(root, load(root))
     wanted = None if ids is None else set(ids)
     scenarios = [one for one in corpus.scenarios if wanted is None or one.id in wanted]
 
-    async def all_of_them() -> list[tuple[str, set[str]]]:
+    async def all_of_them() -> list[tuple[str, set[str], list[str]]]:
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(name: str) -> tuple[str, set[str]]:
+        async def one(name: str) -> tuple[str, set[str], list[str]]:
             files = {scenario.path for scenario in _cited(FAULTS[name], scenarios)}
             played = [scenario for scenario in scenarios if scenario.path in files]
             async with gate:
-                return name, _flagged(await play(corpus, played, [name]), played)
+                outcomes, crashes = await play(corpus, played, [name])
+                return name, _flagged(outcomes, played), crashes
 
         return await asyncio.gather(*(one(name) for name in names))
 

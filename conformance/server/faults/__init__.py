@@ -1,6 +1,6 @@
 """Named faults: one switch, one realistic violation of one requirement.
 
-Every module of this folder that has a list ``FAULTS`` is found by itself. A fault is data and a small function::
+Every module of this folder whose name has no ``_`` in front is found by itself, by its list ``FAULTS``; ``_tools.py`` has what they share. A fault is data and a small function::
 
     Fault("rcpt-before-mail-accepted", "rfc5321/4.1.4/rcpt-needs-mail", "RCPT before MAIL gets 250", "smtp",
           {"instead": lambda s, verb, rest: b"250 ok\\r\\n" if verb == "RCPT" and s.state != "rcpt" else None})
@@ -25,7 +25,7 @@ import pkgutil
 from conformance.server.base import Fault
 
 FAULTS: dict[str, Fault] = {}
-for _module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
+for _module in sorted(info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")):
     for _fault in importlib.import_module(f"{__name__}.{_module}").FAULTS:
         if _fault.name in FAULTS:
             raise ValueError(f"two faults are called {_fault.name!r}")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from conformance.server.base import Fault
-from conformance.server.faults.dsn import Hook
+from conformance.server.faults._tools import Hooks as Hook
 
 _OK = b"250 2.5.0 ok\r\n"
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks as Hook
+from conformance.server.faults._tools import report as _report
 from conformance.server.smtp_grammar import Path
 
-Hook = dict[str, Callable[..., Any]]
 _OK = {"MAIL": b"250 2.1.0 sender ok\r\n", "RCPT": b"250 2.1.5 recipient ok\r\n"}
 _BAD = b"501 5.5.4 bad parameter\r\n"
 
@@ -21,11 +22,6 @@ def takes(verb: str, pattern: bytes) -> Hook:
 
 def refuses(verb: str, pattern: bytes, answer: bytes = _BAD) -> Hook:
     return {"instead": lambda s, v, rest: answer if v == verb and re.search(pattern, rest) else None}
-
-
-def _report(old: bytes, new: bytes, flags: int = re.M) -> Hook:
-    """In every notification."""
-    return {"report": lambda s, octets, mail, recipients: re.sub(old, new, octets, count=1, flags=flags)}
 
 
 def _notify(change: Callable[[bool, str, dict[str, Any]], bool]) -> Hook:

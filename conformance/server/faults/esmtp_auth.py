@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import keeps_user as _keeps
 
 _OK = b"235 2.7.0 authenticated\r\n"
 
@@ -97,10 +98,6 @@ def _forgets(verb: str) -> dict[str, Callable[..., None]]:
             s.user = ""
 
     return {"after": after}
-
-
-def _keeps(s: Any, kept: Any) -> None:
-    s.user = kept[2]
 
 
 _RIGHT = b"wonderland-7"

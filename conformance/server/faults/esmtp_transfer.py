@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
-
-Hooks = dict[str, Callable[..., Any]]
+from conformance.server.faults._tools import Hooks
 
 
 def _says(verb: str, pattern: bytes, octets: bytes) -> Hooks:

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import closes as _closes
+from conformance.server.faults._tools import keeps_user as _keeps
 
 _OK = b"235 2.7.0 authenticated\r\n"
 _UNKNOWN = b"504 5.5.4 no such mechanism\r\n"
 _BEGIN = b"334 VXNlcm5hbWU6\r\n"
-Hooks = dict[str, Callable[..., Any]]
 BOTH = ("AUTH", "X-EXPS")
 
 
@@ -36,11 +38,6 @@ def _code(old: bytes, new: bytes, *verbs: str, mechanism: str = "") -> Hooks:
 def _logs_in(s: Any, octets: bytes) -> bytes:
     s.user = "alice"
     return _OK
-
-
-def _closes(s: Any, octets: bytes) -> bytes:
-    s.closing = True
-    return octets
 
 
 def _says(octets: bytes, when: Callable[[Any, bytes], bool], *verbs: str) -> Hooks:
@@ -76,10 +73,6 @@ def _listed(old: str, new: str) -> Hooks:
 
 def _case(s: Any, line: bytes) -> bytes:
     return b"X-UNKNOWN" + line[6:] if line.startswith(b"x-exps") else line
-
-
-def _keeps(s: Any, kept: Any) -> None:
-    s.user = kept[2]
 
 
 def _replay() -> Hooks:

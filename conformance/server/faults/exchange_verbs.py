@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import closes as _closes
+from conformance.server.faults._tools import keeps_user as _keeps
+from conformance.server.faults._tools import says as _instead
 
 _GO = b"354 Send binary data\r\n"
-Hooks = dict[str, Callable[..., Any]]
-
-
-def _instead(verb: str, octets: bytes, when: Callable[[Any, bytes], bool]) -> Hooks:
-    return {"instead": lambda s, v, rest: octets if v == verb and when(s, rest) else None}
 
 
 def _reply(verb: str, old: bytes, change: Callable[[Any, bytes], bytes]) -> Hooks:
@@ -29,11 +28,6 @@ def _arguments(pattern: bytes, change: Callable[[re.Match[bytes]], bytes]) -> Ho
         return b"XEXCH50 " + change(match) if match else line
 
     return {"command": command}
-
-
-def _closes(s: Any, octets: bytes) -> bytes:
-    s.closing = True
-    return octets
 
 
 def _resets(s: Any, octets: bytes) -> bytes:
@@ -76,10 +70,6 @@ def _early(s: Any, octets: bytes, v: str) -> bytes:
     if v == "XEXCH50" and octets.startswith(b"354"):
         return octets + b"250 2.0.0 XEXCH50 OK\r\n"
     return b"" if v == "XEXCH50." else octets
-
-
-def _keeps(s: Any, kept: Any) -> None:
-    s.user = kept[2]
 
 
 def _failure_logs_in(s: Any, octets: bytes, v: str) -> bytes:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
-from conformance.server.faults.dsn import Hook, refuses, takes
+from conformance.server.faults._tools import Hooks as Hook
+from conformance.server.faults._tools import report as _report
+from conformance.server.faults.dsn import refuses, takes
 
 
 def _offers(keyword: str, line: str) -> Hook:
@@ -49,10 +51,6 @@ def _kept_hold(s: Any, verb: str) -> None:
     if verb == "MAIL":
         s.mail.hold = max(s.mail.hold, s.memory.get("hold", 0.0))
         s.memory["hold"] = s.mail.hold
-
-
-def _report(old: bytes, new: bytes) -> Hook:
-    return {"report": lambda s, octets, mail, recipients: re.sub(old, new, octets, count=1, flags=re.M)}
 
 
 def _counted(s: Any, verb: str, rest: bytes) -> bytes | None:

@@ -7,26 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import instead as _instead
+from conformance.server.faults._tools import reply as _reply
 
 _R = "rfc1939/"
 
 
 def _pop(name: str, requirement: str, summary: str, hooks: dict[str, Callable[..., Any]] | None = None, **settings: Any) -> Fault:
     return Fault(name, requirement, summary, "pop3", hooks or {}, settings)
-
-
-def _instead(verb: str, answer: bytes, state: str = "", rest: bytes | None = None) -> dict[str, Callable[..., Any]]:
-    """The answer to a verb, in one state, with one argument (None: with any)."""
-
-    def found(session: Any, word: str, argument: bytes) -> bytes | None:
-        fits = word == verb and (not state or session.state == state) and (rest is None or argument == rest)
-        return answer if fits else None
-
-    return {"instead": found}
-
-
-def _reply(verb: str, change: Callable[[bytes], bytes]) -> dict[str, Callable[..., Any]]:
-    return {"reply": lambda s, octets, word: change(octets) if word == verb else octets}
 
 
 def _early(verb: str) -> dict[str, Callable[..., Any]]:

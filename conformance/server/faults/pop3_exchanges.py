@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.server.faults.pop3_sessions import Hooks, after_failure, notes_retr, open_box, pop, removes_read
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults.pop3_sessions import after_failure, notes_retr, open_box, pop, removes_read
 
 
 def _out_of_turn(session: Any, octets: bytes, verb: str) -> bytes:

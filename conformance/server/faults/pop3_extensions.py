@@ -9,14 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import capabilities as _capa
+from conformance.server.faults._tools import instead as _instead
 
 
 def _pop(name: str, requirement: str, summary: str, hooks: dict[str, Callable[..., Any]], **settings: Any) -> Fault:
     return Fault(name, requirement, summary, "pop3", hooks, settings)
-
-
-def _capa(change: Callable[[Any, list[str]], list[str]]) -> dict[str, Callable[..., Any]]:
-    return {"capabilities": change}
 
 
 def _without(*names: str, state: str = "") -> dict[str, Callable[..., Any]]:
@@ -29,10 +27,6 @@ def _with(word: str, state: str = "") -> dict[str, Callable[..., Any]]:
 
 def _swap(old: str, new: str, state: str = "") -> dict[str, Callable[..., Any]]:
     return _capa(lambda s, words: [new if w.split()[0] == old and (not state or s.state == state) else w for w in words])
-
-
-def _instead(verb: str, answer: bytes, state: str = "") -> dict[str, Callable[..., Any]]:
-    return {"instead": lambda s, v, r: answer if v == verb and (not state or s.state == state) else None}
 
 
 def _errors(change: Callable[[Any, bytes, str], bytes]) -> dict[str, Callable[..., Any]]:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
 
 _R = "rfc1939/"
-Hooks = dict[str, Callable[..., Any]]
 
 
 def pop(name: str, requirement: str, summary: str, hooks: Hooks, **settings: Any) -> Fault:

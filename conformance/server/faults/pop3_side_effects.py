@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from conformance.server.faults.pop3_sessions import Hooks, pop
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults.pop3_sessions import pop
 
 _R = "rfc1939/"
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import capabilities as _capa
+from conformance.server.faults._tools import reply as _reply
 from conformance.server.faults.pop3_sessions import own
 
 _Hooks = dict[str, Callable[..., Any]]
@@ -14,10 +16,6 @@ _Hooks = dict[str, Callable[..., Any]]
 
 def _pop(name: str, requirement: str, summary: str, hooks: _Hooks) -> Fault:
     return Fault(name, "rfc6856/" + requirement, summary, "pop3", {hook: own(hook, run) for hook, run in hooks.items()})
-
-
-def _capa(change: Callable[[Any, list[str]], list[str]]) -> _Hooks:
-    return {"capabilities": change}
 
 
 def _without(word: str) -> _Hooks:
@@ -30,10 +28,6 @@ def _after_login_without(word: str) -> _Hooks:
 
 def _instead(verb: str, answer: bytes, rest: bytes | None = None) -> _Hooks:
     return {"instead": lambda s, v, r: answer if v == verb and (rest is None or r == rest) else None}
-
-
-def _reply(verb: str, change: Callable[[bytes], bytes]) -> _Hooks:
-    return {"reply": lambda s, o, v: change(o) if v == verb else o}
 
 
 def _bad_name(session: Any, verb: str, rest: bytes) -> bytes | None:

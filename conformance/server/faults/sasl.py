@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
 from conformance.server.faults.pop3_sessions import open_box
 
-Hooks = dict[str, Callable[..., Any]]
 Change = Callable[[Any, bytes], bytes]
 _AUTH = re.compile(rb"(?i)AUTH +(\S+)(?: +(\S+))?$")
 

@@ -6,18 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import says as _says
+from conformance.server.faults._tools import turns as _turns
 
 Answer = Callable[[Any, str, bytes], "bytes | None"]
-
-
-def _says(verb: str, octets: bytes, when: Callable[[Any, bytes], bool] = lambda s, rest: True) -> dict[str, Answer]:
-    """In place of the server's reply to ``verb``: ``octets``, where ``when`` holds."""
-    return {"instead": lambda s, v, rest: octets if v == verb and when(s, rest) else None}
-
-
-def _turns(verb: str, old: bytes, new: bytes) -> dict[str, Callable[..., bytes]]:
-    """In a reply to ``verb`` the octets ``old`` become ``new``."""
-    return {"reply": lambda s, octets, v: octets.replace(old, new) if v == verb else octets}
 
 
 def _row(verb: str, *states: str) -> dict[str, Callable[..., frozenset[str]]]:

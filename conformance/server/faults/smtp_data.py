@@ -7,12 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
-
-Hook = dict[str, Callable[..., Any]]
-
-
-def _content(change: Callable[[bytes], bytes | None]) -> Hook:
-    return {"content": lambda s, octets, sent: change(octets)}
+from conformance.server.faults._tools import Hooks as Hook
+from conformance.server.faults._tools import content as _content
 
 
 def _reply(change: Callable[[bytes], bytes], *verbs: str) -> Hook:

@@ -7,21 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks as Hook
+from conformance.server.faults._tools import content as _content
+from conformance.server.faults._tools import says as _says
 
-Hook = dict[str, Callable[..., Any]]
 _CHUNK = re.compile(rb"(\d+)( LAST)?\s*", re.I)
-
-
-def _says(verb: str, octets: bytes, when: Callable[[Any, bytes], bool] = lambda s, rest: True) -> Hook:
-    return {"instead": lambda s, v, rest: octets if v == verb and when(s, rest) else None}
 
 
 def _keyword(old: str, new: str) -> Hook:
     return {"capabilities": lambda s, words: [new if word == old else word for word in words]}
-
-
-def _content(change: Callable[[bytes], bytes]) -> Hook:
-    return {"content": lambda s, octets, sent: change(octets)}
 
 
 def _flush(verb: bytes) -> Hook:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import closes as _closing
 
-Hooks = dict[str, Callable[..., Any]]
 _OK = b"250 2.0.0 ok\r\n"
 
 
@@ -53,11 +54,6 @@ def _forget(s: Any) -> None:
 
 def _forgetful(s: Any, octets: bytes) -> bytes:
     s.user = ""
-    return octets
-
-
-def _closing(s: Any, octets: bytes) -> bytes:
-    s.closing = True
     return octets
 
 

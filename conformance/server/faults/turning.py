@@ -7,17 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import says as _says
+from conformance.server.faults._tools import turns as _reply
 
-Hooks = dict[str, Callable[..., Any]]
 _OK = b"250 2.0.0 ok\r\n"
-
-
-def _says(verb: str, octets: bytes, when: Callable[[Any, bytes], bool] = lambda s, rest: True) -> Hooks:
-    return {"instead": lambda s, v, rest: octets if v == verb and when(s, rest) else None}
-
-
-def _reply(verb: str, old: bytes, new: bytes) -> Hooks:
-    return {"reply": lambda s, octets, v: octets.replace(old, new) if v == verb else octets}
 
 
 def _odmr_words(change: Callable[[list[str]], list[str]]) -> Hooks:
