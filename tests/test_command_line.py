@@ -159,7 +159,7 @@ def test_settings_for_other_tests_have_no_say(tmp_path: Path) -> None:
 
 
 def test_workers_agree(tmp_path: Path) -> None:
-    select = ("--select", "smtp/rcpt/ or pop3/list/ or smtp/delivery/")
+    select = ("--select", "smtp/noop/ or pop3/list/ or smtp/vrfy/")
     assert call("run", *select, "--report", str(tmp_path / "0")).returncode == 0
     assert call("run", *select, "-n", "2", "--report", str(tmp_path / "2")).returncode == 0
     assert verdicts(tmp_path / "0") == verdicts(tmp_path / "2")
