@@ -55,7 +55,7 @@ def result_of(scenario: Scenario, outcome: Outcome) -> Result:
     """One entry of ``results``."""
     first = scenario.requirements[0]
     return {
-        "id": scenario.id, "title": scenario.title, "service": scenario.service, "command": scenario.command,
+        "id": scenario.id, "title": scenario.title, "service": outcome.service or scenario.service, "command": scenario.command,
         "requirements": [one.id for one in scenario.requirements], "level": first.level,
         "verdict": outcome.verdict, "reason": outcome.reason, "expected": outcome.expected,
         "received": outcome.received, "duration": round(outcome.duration, 4),

@@ -19,7 +19,8 @@ from conformance.verdict.model import Ambient, Outcome
 if TYPE_CHECKING:
     from conformance.session.runner import Runner
 
-_POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many (?:connections|errors|messages)|rate.?limit|throttl|try again later|slow down")
+_POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many (?:connections|errors)|rate.?limit|throttl|slow down")
+_LATER = re.compile(rb"(?i)try again later")  # of 452 it is said of storage, recipients, messages: no ordinary transaction runs out of these
 
 
 class Ended(Exception):
@@ -231,7 +232,8 @@ class Play:
         if reply.text.upper().startswith(b"[LOGIN-DELAY") and any(a.token == "+OK" for a in expect.right):
             return "the target asks for a pause between logins (LOGIN-DELAY)"
         wants = any(a.token[:1] in "23" for a in expect.right)
-        if reply.code.startswith("4") and wants and _POLICY.search(reply.octets):
+        told = _POLICY.search(reply.octets) or (reply.code != "452" and _LATER.search(reply.octets))
+        if reply.code.startswith("4") and wants and told:
             return "a reply that speaks of policy"
         return ""
 

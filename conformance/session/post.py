@@ -24,6 +24,7 @@ class Refused(TransportError):
     """The target said no where the suite needs a yes."""
 
     def __init__(self, what: str, reply: Reply) -> None:
+        self.code = reply.code
         super().__init__("refused", f"{what}: {show(reply.octets, 120).strip()}", reply.octets)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from conformance.scenario.expression import Environment, ExpressionError, Value
 from conformance.scenario.functions import PLAYER_FUNCTIONS
 from conformance.scenario.model import Corpus, Scenario
+from conformance.scenario.placing import placed
 from conformance.scenario.plan import Facts, not_applicable, unsafe
 from conformance.session.accounts import Borrowed, Pool
 from conformance.session.connection import KEY_LOG, Connection, TransportError
@@ -29,6 +30,7 @@ _TLS_VERSIONS = {
     "1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1,
     "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
 }  # fmt: skip
+_LEAST_SIZE = 65536  # octets of a message that a server must take at least: RFC 5321 section 4.5.3.1.7
 _DEAD_AFTER = 3  # refused connections in a row, after which the rest is not tried one by one
 
 
@@ -168,10 +170,11 @@ class Runner:
         which there are few, before all others.
         """
         played = []
-        for scenario in scenarios:
+        for asked in scenarios:
+            scenario = placed(asked, self.corpus, self.facts)
             outcome = self.applies(scenario)
             if outcome:
-                on_outcome(scenario, outcome)
+                on_outcome(asked, outcome)
             else:
                 played.append(scenario)
         played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
@@ -188,6 +191,7 @@ class Runner:
                     outcome = await self._guarded(scenario, accounts)
                 finally:
                     queue.done(scenario, accounts)
+                outcome.service = scenario.service
                 on_outcome(scenario, outcome)
 
         async with asyncio.TaskGroup() as group:
@@ -269,10 +273,12 @@ class Runner:
         try:
             await self.post.fill(borrowed.account, filled)
         except Refused as error:  # SMTP that announces an extension may still not take this message for this mailbox
+            borrowed.contents = None
+            if error.code == "552" and max(len(octets) for octets, _token, _extension in filled) > _LEAST_SIZE:
+                return Outcome("not-applicable", f"the target takes no message of that size: {error}")
             extended = [seed.name for seed in seeds if seed.extension]
             if not extended or self.target.mail.get("seed"):
                 raise
-            borrowed.contents = None
             return Outcome("not-applicable", f"the target did not take the seed {extended[0]}: {error}")
         borrowed.contents = scenario.mailbox
         borrowed.seeds = [octets for octets, _token, _extension in filled]

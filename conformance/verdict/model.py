@@ -34,3 +34,4 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     ambient: list[Ambient] = field(default_factory=list)
     duration: float = 0.0
+    service: str = ""  # where it was played; "" if it was not

@@ -25,6 +25,15 @@ def _two_replies(s: Any, octets: bytes, verb: str) -> bytes:
     return octets + b"500 5.5.2 what?\r\n" if verb == "DATA." and s.memory.pop("long", False) else octets
 
 
+def _counts_addresses(s: Any, octets: bytes, sent: bytes) -> bytes:
+    s.memory["addresses"] = octets.partition(b"\r\n\r\n")[0].count(b"@")
+    return octets
+
+
+def _many_addresses(s: Any, octets: bytes, verb: str) -> bytes:
+    return b"550 5.5.3 too many addresses\r\n" if verb == "DATA." and s.memory.pop("addresses", 0) > 50 else octets
+
+
 def _dot_in_piece(s: Any, octets: bytes, sent: bytes) -> bytes:
     return re.sub(rb"((?:\A|\r\n)[^\r\n]{512})\.", rb"\1", octets)
 
@@ -128,6 +137,8 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"unstuff": _ends_in_long_line}),
     ("end-in-longer-line", "4.1.1.4/end-is-crlf-dot-crlf", "A dot behind 1024 octets of a line ends the data",
      {"unstuff": _says_more_after_long_line, "reply": _two_replies}),
+    ("many-addresses", "3.3/no-reject-for-header-defects", "A message whose header names many addresses is refused",
+     {"unstuff": _counts_addresses, "reply": _many_addresses}),
     ("dot-in-long-line", "4.5.2/other-dots-kept", "A dot behind 512 octets of a line is taken off", {"unstuff": _dot_in_piece}),
     ("first-empty-line-lost", "4.5.2/transformations-reversible", "An empty first line is lost",
      {"unstuff": lambda s, octets, sent: octets.removeprefix(b"\r\n")}),

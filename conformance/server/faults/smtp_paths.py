@@ -46,7 +46,6 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      _says("VRFY", b"250 <a@example.test>\r\n", lambda s, rest: not rest)),
     ("expn-no-mailbox", "rfc5321/3.5.1/expn-250-has-mailboxes", "EXPN's 250 has no mailbox",
      _says("EXPN", b"250 2.1.5 Alice\r\n")),
-    ("expn-missing", "rfc5321/3.5.1/expn-supported", "EXPN is not known", _says("EXPN", b"502 5.5.1 no\r\n")),
     ("rejected-greeting-serves", "rfc5321/3.1/rejecting-greeting-answers-503", "After 554 commands are served",
      _turns("GREETING", b"220 ", b"554 ")),
     ("521-for-users", "rfc7504/3/521-not-for-single-rejections", "A single recipient is refused with 521",
