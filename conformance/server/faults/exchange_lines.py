@@ -35,6 +35,11 @@ def _forgets(s: Any, octets: bytes) -> bytes:
     return octets
 
 
+def _ungreets(s: Any, octets: bytes) -> bytes:
+    s.greeted = ""
+    return octets
+
+
 def _empty_closes(s: Any, line: bytes) -> bytes:
     if not line and s.exchange and s.exchange.mechanism == "GSSAPI":
         s.closing = True
@@ -57,6 +62,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
      {"command": lambda s, line: b"X-UNKNOWN" if line.startswith(b"x-link2state") else line}),
     ("xexch50-case", f"{_K}/xexch50/verb-case", "xexch50 in lower case is unknown",
      {"command": lambda s, line: b"X-UNKNOWN" if line.startswith(b"xexch50") else line}),
+    ("turn-forgets-ehlo", "rfc821/4.1.1/turn-refused-keeps-role", "After a refused TURN EHLO is missed",
+     _reply("TURN", b"5", _ungreets)),
     ("turn-listed-unknown", "rfc5321/4.2.4/listed-keyword-works", "TURN is listed and unknown",
      _says(b"500 5.5.1 command not recognised\r\n", lambda s, rest: True, "TURN")),
 )  # fmt: skip

@@ -283,7 +283,7 @@ _ETRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("in-transaction", "5/not-in-transaction", "ETRN inside a transaction is taken", _says("ETRN", _OK, lambda s, rest: _mail(s))),
     ("ends-transaction", "5/transaction-survives", "A refused ETRN ends the transaction",
      {"instead": lambda s, v, rest: _reset(s) if v == "ETRN" and _mail(s) else None}),
-    ("before-ehlo", "5/session-first", "ETRN is taken before EHLO", _says("ETRN", _OK, lambda s, rest: not s.greeted)),
+    ("before-ehlo", "5/session-first", "ETRN before EHLO gets 354", _says("ETRN", b"354 go on\r\n", lambda s, rest: not s.greeted)),
     ("once", "5/any-time-outside-transaction", "The second ETRN of a session closes it",
      {"after": lambda s, v: _counted(s) if v == "ETRN" else None}),
     ("needs-transaction", "5/any-time-outside-transaction", "ETRN outside a transaction is a bad sequence",
