@@ -304,6 +304,12 @@ _ETRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("code-220", "5.1/valid-codes", "ETRN is answered with 220", _reply("ETRN", b"251 ", b"220 ")),
     ("code-200", "5.1/valid-codes", "ETRN is answered with 200", _reply("ETRN", b"251 ", b"200 ")),
     ("code-354", "5.1/valid-codes", "ETRN is answered with 354", _reply("ETRN", b"251 ", b"354 ")),
+    ("refusal-550", "5.1/valid-codes", "A node without mail is refused with 550", _reply("ETRN", b"251 2.0.0", b"550 5.7.1")),
+    ("after-message", "5/any-time-outside-transaction", "ETRN after a message is a bad sequence",
+     {"content": lambda s, octets, sent: s.memory.update(sent=True) or octets,
+      **_says("ETRN", b"503 5.5.1 no\r\n", lambda s, rest: "sent" in s.memory)}),
+    ("at-sign", "5.3/subdomain-syntax", "The option for subdomains is a syntax error",
+     _says("ETRN", b"501 5.5.4 no node\r\n", lambda s, rest: rest.startswith(b"@"))),
     ("not-implemented", "5.1/valid-codes", "ETRN is listed and not implemented",
      _says("ETRN", b"502 5.5.1 not implemented\r\n", lambda s, rest: True)),
 )  # fmt: skip
@@ -346,6 +352,8 @@ FAULTS = [
     *(Fault(f"etrn-{name}", f"rfc1985/{requirement}", summary, "smtp", hooks) for name, requirement, summary, hooks in _ETRN),
     *(Fault(f"turn-{name}", requirement, summary, "smtp", hooks) for name, requirement, summary, hooks in _TURN),
     *(Fault(f"turned-{name}", requirement, summary, "smtp", hooks, {"turn": True}) for name, requirement, summary, hooks in _TURNED),
+    Fault("etrn-case", "rfc5321/2.4/verbs-case-insensitive", "etrn in lower case is unknown", "smtp",
+          {"command": lambda s, line: b"X-UNKNOWN" if line.startswith(b"etrn") else line}),
     Fault("atrn-empty-no-quit", "rfc2645/5.2.1/no-mail-453", "With no mail the roles turn and nothing follows EHLO", "odmr",
           _client_closes(lambda o: o == b"QUIT\r\n", b""), {"empty_turn": True}),
 ]
