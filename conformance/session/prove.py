@@ -26,7 +26,7 @@ _AT_ONCE = 4  # servers that run side by side in one process
 _BATCH = 8  # faults that a process is given at a time
 
 
-async def play(
+async def watch(
     corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str], profile: str = ""
 ) -> tuple[dict[str, Outcome], list[str]]:
     """Outcomes on a server of its own with these faults on, and what was raised in its sessions."""
@@ -44,6 +44,13 @@ async def play(
     finally:
         await server.stop()
     return outcomes, server.crashes
+
+
+async def play(
+    corpus: Corpus, scenarios: Sequence[Scenario], faults: Sequence[str], profile: str = ""
+) -> dict[str, Outcome]:
+    """Outcomes on a server of its own with these faults on."""
+    return (await watch(corpus, scenarios, faults, profile))[0]
 
 
 def _services(scenarios: Sequence[Scenario]) -> Iterator[str]:
@@ -114,7 +121,7 @@ async def prove(
             for kind in sorted({fault.profile for fault, _citing in tasks}):
                 files = {one.path for fault, citing in tasks if fault.profile == kind for one in citing}
                 compared = [one for one in scenarios if one.path in files] if names or kind else scenarios
-                clean[kind], crashes = await play(corpus, compared, [], kind)
+                clean[kind], crashes = await watch(corpus, compared, [], kind)
                 crash("clean server", crashes)
                 wrong[kind] = {name for name, one in clean[kind].items() if one.verdict in (*_FLAGS, "inconclusive")}
                 for name in sorted(wrong[kind]):
@@ -168,7 +175,7 @@ def _batch(root: Path, ids: Sequence[str] | None, names: Sequence[str]) -> list[
             files = {scenario.path for scenario in _cited(FAULTS[name], scenarios)}
             played = [scenario for scenario in scenarios if scenario.path in files]
             async with gate:
-                outcomes, crashes = await play(corpus, played, [name])
+                outcomes, crashes = await watch(corpus, played, [name])
                 return name, _flagged(outcomes, played), crashes
 
         return await asyncio.gather(*(one(name) for name in names))
