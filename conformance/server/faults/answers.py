@@ -141,7 +141,6 @@ _CASES: tuple[tuple[str, str, str, Hook], ...] = (
     ("vrfy-all", "7.3/no-false-verification", "VRFY confirms every name", _code("VRFY", b"550", b"250")),
     ("vrfy-none", "7.3/no-constant-550", "VRFY knows nobody", _says("VRFY", b"550 5.1.1 not a user here\r\n")),
     ("vrfy-502", "7.3/disabled-252", "VRFY is disabled with 502", _says("VRFY", _NO)),
-    ("expn-502", "7.3/expn-supported", "EXPN is disabled with 502", _says("EXPN", _NO)),
     ("no-postmaster", "4.5.1/postmaster", "There is no postmaster",
      _says("RCPT", b"550 5.1.1 no such user\r\n", lambda s, rest: b"postmaster@" in rest)),
     ("postmaster-case", "4.5.1/postmaster-any-case", "Postmaster is known in lower case only",

@@ -90,7 +90,7 @@ FAULTS = [
          {"capabilities": lambda s, words: [*words, "X_LOCAL"]}),
         ("ehlo-list-on-top", "4.1.1.1/ehlo-first-line-no-keyword", "The first EHLO line is a keyword",
          _turns("EHLO", b"250-mx.example.test", b"250-PIPELINING\r\n250-XFIRST")),
-        ("help-unlisted", "4.1.1.1/optional-commands-listed", "HELP works, but is not listed",
+        ("help-unlisted", "4.1.1.1/help-listed", "HELP works, but is not listed",
          {"capabilities": lambda s, words: [w for w in words if w != "HELP"]}),
         ("expn-unlisted", "3.5.2/expn-listed", "EXPN works, but is not listed",
          _says("EXPN", b"250 2.1.5 <alice@example.test>\r\n")),
