@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     prove.add_argument("--select", action="append", default=[], metavar="EXPR")
     prove.add_argument("--fault", action="append", default=[], metavar="NAME")
     prove.add_argument("--profile", choices=PROFILES, help="only the faults of this profile of the bundled server")
+    prove.add_argument("--unproven", action="store_true", help="list the scenarios that pass on the clean server and that no fault has made fail")
     compare = add("compare", _compare, "what changed between two runs")
     compare.add_argument("old")
     compare.add_argument("new")
@@ -295,7 +296,7 @@ def _prove(options: argparse.Namespace) -> int:
     for name in options.fault:
         if name not in FAULTS:
             raise UsageError(f"there is no fault {name!r}{_near(name, FAULTS)} (mail-conformance faults lists them)")
-    return asyncio.run(prove(corpus, chosen, options.fault, print, profile=options.profile or ""))
+    return asyncio.run(prove(corpus, chosen, options.fault, print, profile=options.profile or "", unproven=options.unproven))
 
 
 def _compare(options: argparse.Namespace) -> int:

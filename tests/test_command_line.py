@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -79,6 +80,15 @@ def test_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -
     done = call(*arguments, folder=tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_prove_lists_what_its_faults_leave_unproven() -> None:
+    done = call("prove", "--fault", "cmd-rcpt-early", "--select", "smtp/rcpt/*", "--unproven")
+    assert done.returncode == 0, done.stdout + done.stderr
+    unproven = re.findall("^unproven: (.*)$", done.stdout, re.MULTILINE)
+    count = re.search(r"(\d+) that pass on the clean server not yet", done.stdout)
+    assert count and len(unproven) == int(count[1]) > 0
+    assert "smtp/rcpt/before-mail" not in unproven  # which this fault breaks
 
 
 def test_a_port_that_is_taken() -> None:

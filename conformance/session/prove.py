@@ -73,14 +73,16 @@ def _flagged(outcomes: dict[str, Outcome], scenarios: Sequence[Scenario]) -> set
 
 
 async def prove(
-    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None], *, profile: str = ""
-) -> int:
+    corpus: Corpus, scenarios: Sequence[Scenario], names: Sequence[str], tell: Callable[[str], None], *,
+    profile: str = "", unproven: bool = False,
+) -> int:  # fmt: skip
     """0 if the clean server is clean, every fault is caught by a scenario of its requirement, and nothing crashes; else 1.
 
     A fault is played on a server of its profile; ``profile``: only faults of this one. Of a profile other than the default
     the clean server is asked for what its faults are about; ``run --profile`` plays the whole corpus on it.
     Against a fault the scenarios of its requirement's document and of their files are played. A fault whose
     requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise.
+    ``unproven``: tell also the scenarios that pass on the clean server and that no fault played has made fail.
     """
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
@@ -143,10 +145,12 @@ async def prove(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"}
-    unproven = len(passed - caught)
+    if unproven:
+        for name in sorted(passed - caught):
+            tell(f"unproven: {name}")
     false = sum(len(one) for one in wrong.values())
     tell(f"{len(tasks)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
-         f"{unproven} that pass on the clean server not yet; clean server: {false} flagged" + (f"; {len(crashed)} crash" if crashed else ""))  # fmt: skip
+         f"{len(passed - caught)} that pass on the clean server not yet; clean server: {false} flagged" + (f"; {len(crashed)} crash" if crashed else ""))  # fmt: skip
     return 1 if survivors or false or crashed else 0
 
 
