@@ -27,7 +27,7 @@ class EngineError(Exception):
 
 
 class Engine:
-    """``shared``: under xdist, the lock folder and the target file of the controller's server.
+    """``shared``: under xdist, the lock folder, the target file of the controller's server, this worker's number and how many there are.
 
     ``server``: the bundled server, if somebody has started it already; it is ours to stop.
     """
@@ -76,6 +76,7 @@ class Engine:
         assert self.corpus is not None
         names = list(self.options["target"]) or [self.shared.get("target") or str(self.serve())]
         locks = self.shared.get("locks")
+        share = int(self.shared.get("worker", 0)), int(self.shared.get("workers", 1))
         try:
             targets = [Target.parse(name) for name in names]
         except TargetError as error:
@@ -83,7 +84,7 @@ class Engine:
         for target in targets:
             runner = Runner(
                 target, self.corpus, connections=self.options["connections"], safe=self.options["safe"],
-                lock_dir=Path(locks) if locks else None,
+                lock_dir=Path(locks) if locks else None, share=share,
             )  # fmt: skip
             runner.slow = bool(self.options["slow"])
             runner.destructive = bool(self.options["destructive"])

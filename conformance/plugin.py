@@ -117,7 +117,10 @@ class State:
             from conformance.engine import Engine
 
             inputs = getattr(self.config, "workerinput", {})
-            self.engine = Engine(self.corpus, options_of(self.config), inputs.get("conformance"), self.started)
+            shared = dict(inputs.get("conformance", {}))
+            if inputs:
+                shared |= {"worker": inputs["workerid"].removeprefix("gw"), "workers": str(inputs["workercount"])}
+            self.engine = Engine(self.corpus, options_of(self.config), shared, self.started)
             self.started = None
             self.engine.start(scenarios)
         return self.engine

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from conformance.scenario.infer import flat
 from conformance.scenario.model import Receive, Scenario
 from conformance.target import Account, Target
 
+_ASK_AGAIN = 0.05  # seconds after which an account that another process held may be free
+
 
 def queued(scenario: Scenario) -> bool:
     """Whether the mail that is held for an account is fetched or counted."""
@@ -20,25 +24,56 @@ def queued(scenario: Scenario) -> bool:
 
 
 class Borrowed:
-    """An account on loan. ``contents``: the seeds that its mailbox is known to hold, None if unknown."""
+    """An account on loan. ``contents``: the seeds that its mailbox is known to hold, None if unknown.
 
-    def __init__(self, account: Account, lock: FileLock | None) -> None:
+    ``folder``: where processes that share the accounts keep their locks, and a file that tells who had it last.
+    """
+
+    def __init__(self, account: Account, number: int, folder: Path | None, holder: str) -> None:
         self.account = account
-        self.lock = lock
+        self.lock = FileLock(folder / f"account-{number}.lock") if folder else None
         self.busy = False
         self.contents: tuple[str, ...] | None = None
         self.seeds: list[bytes] = []
+        self._last = folder / f"account-{number}.last" if folder else None
+        self._holder = holder
+        self._not_before = 0.0
+
+    def acquire(self) -> bool:
+        """False if another process has it, or had it a moment ago: asking costs more than it seems."""
+        if self.lock is None:
+            return True
+        if time.monotonic() < self._not_before:
+            return False
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            self._not_before = time.monotonic() + _ASK_AGAIN
+            return False
+        assert self._last is not None
+        if not self._last.exists() or self._last.read_text() != self._holder:
+            self.contents = None
+            self._last.write_text(self._holder)
+        return True
+
+    def release(self) -> None:
+        if self.lock is not None:
+            self.lock.release()
 
 
 class Pool:
-    """Accounts that the target file names as recipients are kept for deliveries where there are others."""
+    """Accounts that the target file names as recipients are kept for deliveries where there are others.
 
-    def __init__(self, target: Target, lock_dir: Path | None) -> None:
+    ``share``: of the processes that use these accounts, which one this is and how many there are. Each rather takes
+    its own share, and of the others what is free.
+    """
+
+    def __init__(self, target: Target, lock_dir: Path | None, share: tuple[int, int] = (0, 1)) -> None:
         named = {target.mail.get(key, "").lower() for key in ("recipient", "second_recipient")}
-        self.all = [
-            Borrowed(account, FileLock(lock_dir / f"account-{index}.lock") if lock_dir else None)
-            for index, account in enumerate(target.accounts)
-        ]
+        holder = secrets.token_hex(8)
+        self.all = [Borrowed(account, number, lock_dir, holder) for number, account in enumerate(target.accounts)]
+        mine, count = share
+        self._others = {id(one) for number, one in enumerate(self.all) if number % count != mine}
         self.delivery = [one for one in self.all if one.account.address.lower() in named]
         self.mailboxes = [one for one in self.all if one not in self.delivery]
         self.shared = not self.delivery or not self.mailboxes
@@ -77,28 +112,22 @@ class Pool:
     def give_back(self, taken: Sequence[Borrowed]) -> None:
         for one in taken:
             one.busy = False
-            if one.lock is not None:
-                one.lock.release()
+            one.release()
 
     @contextlib.asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
         """Holds the accounts that probing opens, lest another process empties a mailbox under it."""
         opened = {id(one): one for one in (self.all[:1] + [one for one in self.all if one.account.address][:1])}
-        locks = [one.lock for one in opened.values() if one.lock is not None]
-        held: list[FileLock] = []
+        held: list[Borrowed] = []
         try:
-            for lock in locks:
-                while True:
-                    try:
-                        lock.acquire(timeout=0)
-                        break
-                    except Timeout:
-                        await asyncio.sleep(0.02)
-                held.append(lock)
+            for one in opened.values():
+                while not one.acquire():
+                    await asyncio.sleep(_ASK_AGAIN)
+                held.append(one)
             yield
         finally:
-            for lock in held:
-                lock.release()
+            for one in held:
+                one.release()
 
     def holding(self) -> set[tuple[str, ...]]:
         """What the free mailboxes are known to hold."""
@@ -114,20 +143,15 @@ class Pool:
         if len(free) < wanted:
             return []
         if scenario.seeded:  # rather the right contents, rather not somebody else's
-            free.sort(key=lambda one: 0 if one.contents == scenario.mailbox else 1 if one.contents is None else 2)
+            free.sort(key=lambda one: (0 if one.contents == scenario.mailbox else 1 if one.contents is None else 2, id(one) in self._others))
         else:
-            free.sort(key=lambda one: one.contents is not None)
+            free.sort(key=lambda one: (id(one) in self._others, one.contents is not None))
         taken: list[Borrowed] = []
         for one in free:
             if len(taken) == wanted:
                 break
-            if one.lock is not None:
-                try:
-                    one.lock.acquire(timeout=0)
-                except Timeout:
-                    continue
-                one.contents = None  # another process may have used it meanwhile
-            taken.append(one)
+            if one.acquire():
+                taken.append(one)
         if len(taken) < wanted:
             self.give_back(taken)
             return []

@@ -174,8 +174,16 @@ class PostOffice:
 
     @staticmethod
     async def _numbers(client: _Client) -> list[int]:
-        """Message numbers by LIST: a target whose STAT is wrong must not spoil all else."""
-        reply = await client.must(b"LIST", "+OK", multi=True)
+        """Message numbers by LIST: a target whose STAT is wrong must not spoil all else. By STAT where LIST is of no use."""
+        reply: Reply | None = None
+        try:
+            reply = await client.say(b"LIST", multi=True)
+        except TransportError as error:
+            if error.kind != "timeout":
+                raise
+        if reply is None or reply.code != "+OK":
+            count = (await client.must(b"STAT", "+OK")).text.split()[:1]
+            return list(range(1, int(count[0]) + 1)) if count and count[0].isdigit() else []
         heads = [line.split()[:1] for line in reply.block or []]
         return [int(head[0]) for head in heads if head and head[0].isdigit()]
 

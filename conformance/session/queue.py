@@ -10,7 +10,7 @@ from conformance.scenario.infer import flat
 from conformance.scenario.model import Expect, Fetch, Scenario, Simple
 from conformance.session.accounts import Borrowed, Pool
 
-_POLL = 0.02  # seconds after which an account that another process held may be free
+_POLL = 0.05  # seconds after which an account that another process held may be free
 _DELIVERY = 0.1  # seconds, roughly, that reading a mailbox back costs
 _SEED = 0.02
 

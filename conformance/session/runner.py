@@ -39,12 +39,13 @@ class Runner:
 
     def __init__(
         self, target: Target, corpus: Corpus, *, connections: int | None = None, safe: bool = False,
-        lock_dir: Path | None = None,
+        lock_dir: Path | None = None, share: tuple[int, int] = (0, 1),
     ) -> None:  # fmt: skip
+        """``share``: which one of how many processes that play on this target at a time; its connections are for all of them."""
         self.target = target
         self.corpus = corpus
         self.safe = safe
-        self.connections = max(1, connections or target.limits.connections)
+        self.connections = max(1, (connections or target.limits.connections) // share[1])
         self.client = target.mail.get("client", "client.example.test")
         self.sender = target.mail.get("sender", f"conformance@{self.client}")
         self.redact = Redactor(
@@ -55,7 +56,7 @@ class Runner:
         self.capabilities: dict[str, dict[str, list[str]]] = {}
         self.trouble: dict[str, str] = {}  # service → why it could not be probed
         self.post = PostOffice(self)
-        self.pool = Pool(target, lock_dir)
+        self.pool = Pool(target, lock_dir, share)
         self._contexts: dict[tuple[str, bool, Path | None], ssl.SSLContext | None] = {}
         self._refused = 0
 

@@ -12,7 +12,8 @@ from conformance.scenario.loader import load
 from conformance.scenario.model import Corpus, Scenario
 from conformance.session.accounts import Borrowed, Pool
 from conformance.session.queue import Queue, seconds, touches
-from conformance.target import Account, Target
+from conformance.session.runner import Runner
+from conformance.target import Account, Limits, Target
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,9 @@ def corpus() -> Corpus:
     return load()
 
 
-def pool(count: int, locks: Path | None = None) -> Pool:
+def pool(count: int, locks: Path | None = None, share: tuple[int, int] = (0, 1)) -> Pool:
     accounts = tuple(Account(f"u{n}", "p", f"u{n}@example.test") for n in range(count))
-    return Pool(Target("t", "h", {}, accounts=accounts), locks)
+    return Pool(Target("t", "h", {}, accounts=accounts), locks, share)
 
 
 def seeded(corpus: Corpus, *, touching: bool) -> list[Scenario]:
@@ -96,3 +97,28 @@ def test_another_process_has_it(corpus: Corpus, tmp_path: Path) -> None:
         return queue.next() is not None
 
     assert asyncio.run(wait())
+
+
+def test_processes_rather_take_their_own_share(corpus: Corpus, tmp_path: Path) -> None:
+    here, there = pool(4, tmp_path, (0, 2)), pool(4, tmp_path, (1, 2))
+    scenario = seeded(corpus, touching=False)[0]
+    assert [here.take(scenario)[0].account.user for _number in range(3)] == ["u0", "u2", "u1"]
+    assert [one.account.user for one in there.take(scenario)] == ["u3"] and not there.take(scenario)
+
+
+def test_contents_are_known_until_another_process_has_had_the_mailbox(corpus: Corpus, tmp_path: Path) -> None:
+    here, there = pool(1, tmp_path), pool(1, tmp_path)
+    scenario = seeded(corpus, touching=False)[0]
+    taken = here.take(scenario)
+    taken[0].contents = scenario.mailbox
+    here.give_back(taken)
+    again = here.take(scenario)
+    assert again[0].contents == scenario.mailbox
+    here.give_back(again)
+    there.give_back(there.take(scenario))
+    assert here.take(scenario)[0].contents is None
+
+
+def test_connections_are_for_all_processes(corpus: Corpus) -> None:
+    target = Target("t", "h", {}, limits=Limits(connections=16))
+    assert [Runner(target, corpus, share=(0, count)).connections for count in (1, 4, 32)] == [16, 4, 1]
