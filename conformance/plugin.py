@@ -223,7 +223,7 @@ class ScenarioItem(pytest.Item):
         if _shard(self.config) is None:
             self.config.stash[_KEY].gathered[self.number, self.scenario.id] = payload
         else:
-            self.payload = json.dumps(payload)  # goes to the controller with the report
+            self.payload = json.dumps(payload, default=list)  # goes to the controller with the report
         first = self.scenario.requirements[0]
         self.user_properties += [
             ("requirement", " ".join(one.id for one in self.scenario.requirements)), ("level", first.level),
@@ -283,7 +283,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     told = getattr(report, "conformance", "")
     if told and _CURRENT and not hasattr(_CURRENT[-1].config, "workerinput"):
+        from conformance.verdict.model import Dialogue
+
         payload = json.loads(told)
+        payload["result"]["transcript"] = Dialogue(payload["result"]["transcript"])
         _CURRENT[-1].gathered[payload["number"], payload["result"]["id"]] = payload
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from junit_xml import TestCase, TestSuite
@@ -9,18 +10,28 @@ from junit_xml import TestCase, TestSuite
 from conformance.report.record import Record, Result
 from conformance.report.text import clean, dialogue, explain
 
-_COUNTS = ("tests", "failures", "errors", "skipped", "disabled")
-
 
 def junit(record: Record) -> str:
-    """A fail is a failure, an inconclusive result an error; what did not apply or is waived is skipped, with the reason."""
+    """The whole document."""
+    return "".join(junit_parts(record))
+
+
+def junit_parts(record: Record) -> Iterator[str]:
+    """A suite at a time. A fail is a failure, an inconclusive result an error; what did not apply or is waived is skipped, with the reason."""
     suites: dict[str, list[Result]] = {}
     for result in record.results:
         suites.setdefault(f"{result['service']} {result['command']}", []).append(result)
     about = {key: str(value) for key, value in (
         ("target", record.target.get("name", "")), ("suite", record.suite.get("version", "")), ("digest", record.suite.get("digest", "")),
     )}  # fmt: skip
-    root = ElementTree.Element("testsuites", name="mail-conformance")
+    counts = record.summary
+    whole = {
+        "tests": len(record.results), "failures": counts["fail"], "errors": counts["inconclusive"],
+        "skipped": counts["not-applicable"] + counts["waived"], "disabled": 0,
+        "time": f"{sum(result['duration'] for result in record.results):.3f}",
+    }  # fmt: skip
+    attributes = "".join(f' {key}="{value}"' for key, value in whole.items())
+    yield f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="mail-conformance"{attributes}>'
     for name, results in suites.items():
         suite = TestSuite(
             clean(name), [_case(result) for result in results], hostname=clean(str(record.target.get("host", ""))),
@@ -30,11 +41,8 @@ def junit(record: Record) -> str:
         # junit-xml has properties for suites alone: each case gets its own here.
         for case, result in zip(element.iter("testcase"), results):
             case.insert(0, _properties(result))
-        root.append(element)
-    for key in _COUNTS:
-        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
-    root.set("time", f"{sum(result['duration'] for result in record.results):.3f}")
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+        yield ElementTree.tostring(element, encoding="unicode")
+    yield "</testsuites>\n"
 
 
 def _case(result: Result) -> TestCase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -20,16 +21,20 @@ _OPEN_AT_ONCE = 25  # broken results that are unfolded from the start
 
 
 def page(record: Record) -> str:
+    """The whole document."""
+    return "".join(page_parts(record))
+
+
+def page_parts(record: Record) -> Iterator[str]:
     """Counts that filter, what is broken first, then the requirements document by document."""
     title = escape(str(record.target.get("name", "")) or "a mail server")
     summary = record.summary
     order = sorted(record.results, key=lambda one: _ORDER.index(one["verdict"]))
-    results = "".join(_result(one, index < _OPEN_AT_ONCE) for index, one in enumerate(order))
     style = Path(__file__).with_name("page.css").read_text("utf-8")
     bad = summary["fail"]
     word = "not conformant" if bad else "nothing proven wrong" if summary["inconclusive"] else "conformant"
     interrupted = "<p class=remark>The run was interrupted: this is what had been played by then.</p>" if record.interrupted else ""
-    return clean(
+    yield clean(
         "<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>"
         "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>Conformance of {title}</title><style>{style}</style></head><body>"
@@ -40,12 +45,12 @@ def page(record: Record) -> str:
         + interrupted
         + "".join(f"<p class=remark>{escape(remark)}</p>" for remark in record.remarks)
         + _filters(record)
-        + f"<section id=results><h2>Scenarios</h2>{results or '<p>Nothing was played.</p>'}</section>"
-        + _requirements(record)
-        + _commands(record)
-        + _target(record)
-        + "</body></html>\n"
+        + "<section id=results><h2>Scenarios</h2>"
     )
+    for index, one in enumerate(order):
+        yield clean(_result(one, index < _OPEN_AT_ONCE))
+    yield ("" if order else "<p>Nothing was played.</p>") + "</section>"
+    yield clean(_requirements(record) + _commands(record) + _target(record) + "</body></html>\n")
 
 
 def _filters(record: Record) -> str:
@@ -75,8 +80,7 @@ def _result(result: Result, unfold: bool) -> str:
     reason = f"<dt>reason<dd>{escape(result['reason'])}" if result["reason"] else ""
     others = "".join(f", <code>{escape(name)}</code>" for name in result["requirements"][1:])
     lines = []
-    for index, line in enumerate(dialogue(result)):
-        side = result["transcript"][index][1]
+    for index, (line, (_seconds, side, _text)) in enumerate(zip(dialogue(result), result["transcript"])):
         if index == result["mark"] and verdict in MARKED:
             lines.append(f"<mark>{escape(line)}</mark>")
         else:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from conformance.report.junit import junit
-from conformance.report.page import page
+from conformance.report.junit import junit, junit_parts
+from conformance.report.page import page, page_parts
 from conformance.report.record import Record
 from conformance.report.text import clean, dialogue, explain
 
@@ -25,17 +25,21 @@ def write_all(records: Sequence[Record], folder: Path) -> list[Path]:
             slug = re.sub(r"[^a-z0-9]+", "-", str(record.target.get("name", "")).lower()).strip("-")
             into = folder / f"{number}-{slug or 'target'}"
         into.mkdir(parents=True, exist_ok=True)
-        for name, make in (("results.json", _json), ("junit.xml", junit), ("report.html", page)):
+        for name, make in (("results.json", _json), ("junit.xml", junit_parts), ("report.html", page_parts)):
             path = into / name
             temporary = path.with_suffix(path.suffix + ".part")
-            temporary.write_text(make(record), "utf-8")
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(make(record))
             os.replace(temporary, path)
             written.append(path)
     return written
 
 
-def _json(record: Record) -> str:
+def _json(record: Record) -> Iterator[str]:
     """One result a line: easy to search, and json's fast encoder knows no indentation."""
     data = record.data()
-    results = ",\n".join(json.dumps(result) for result in data.pop("results"))
-    return json.dumps(data)[:-1] + f', "results": [\n{results}\n]}}\n'
+    results = data.pop("results")
+    yield json.dumps(data)[:-1] + ', "results": [\n'
+    for number, result in enumerate(results):
+        yield (",\n" if number else "") + json.dumps(result, default=list)
+    yield "\n]}\n"

@@ -14,7 +14,7 @@ from conformance.scenario.infer import chain
 from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, family
 from conformance.session.connection import Connection, TransportError
 from conformance.session.transcript import Transcript
-from conformance.verdict.model import Ambient, Outcome
+from conformance.verdict.model import Ambient, Dialogue, Outcome
 
 if TYPE_CHECKING:
     from conformance.session.runner import Runner
@@ -104,7 +104,7 @@ class Play:
             outcome = Outcome("inconclusive", f"the suite itself failed here: {error!r}")
         outcome.mark = len(self.transcript.entries) - 1
         await self._farewell()
-        outcome.transcript = self.transcript.entries
+        outcome.transcript = Dialogue(self.transcript.entries)
         outcome.notes = self.notes + outcome.notes
         if outcome.verdict == "fail":  # what came unasked is then a consequence, told already
             self.ambient = [one for one in self.ambient if one.check not in ("unsolicited", "hang")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+Entry = tuple[float, str, str]
 VERDICTS = ("pass", "fail", "deviation", "not-applicable", "waived", "inconclusive")
 
 
@@ -16,20 +18,43 @@ class Ambient:
     evidence: str
 
 
+class Dialogue:
+    """Entries (seconds since the play began, "C" | "S" | "-", text) in order, and read only. Text is escaped ASCII without
+    secrets, so without line ends; "-" is a remark (connected, TLS on, closed).
+
+    Kept as one text: a run has a hundred thousand entries, and as tuples they take five times the room.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._text = "\n".join(f"{seconds} {side} {text}" for seconds, side, text in entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for line in self._text.split("\n") if self._text else ():
+            seconds, side, text = line.split(" ", 2)
+            yield float(seconds), side, text
+
+    def __len__(self) -> int:
+        return self._text.count("\n") + 1 if self._text else 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Dialogue) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
 @dataclass
 class Outcome:
-    """What came of one scenario.
-
-    ``transcript``: (seconds since the play began, "C" | "S" | "-", text) in order; text is escaped ASCII
-    without secrets, "-" is a remark (connected, TLS on, closed). ``mark``: index of the offending entry.
-    """
+    """What came of one scenario. ``mark``: index of the offending entry of the transcript."""
 
     verdict: str
     reason: str = ""
     expected: str = ""
     received: str = ""
     line: int = 0  # of the scenario file, where it was decided
-    transcript: list[tuple[float, str, str]] = field(default_factory=list)
+    transcript: Dialogue = field(default_factory=Dialogue)
     mark: int = -1
     notes: list[str] = field(default_factory=list)
     ambient: list[Ambient] = field(default_factory=list)
