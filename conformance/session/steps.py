@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import chain
 from typing import Any
 
 from conformance.protocol.customer import Manner
@@ -33,6 +34,8 @@ from conformance.session.security import auth, tls
 from conformance.session.simple import simple
 
 _GAP = 0.01  # seconds between forced segments
+_SHOWN = 8000  # octets of what is sent at once that a transcript shows
+_WHOLE = 1 << 20  # octets that leave in one write; more are not put together, they would be in memory twice
 _LISTS = (b"EHLO", b"LHLO", b"CAPA")
 
 
@@ -62,18 +65,26 @@ async def send(play: Play, step: Send) -> None:
         if payload.kind == "line":
             parts[-1].append(b"\r\n")
         del octets  # it may have megabytes
-    chunks = [b"".join(part) for part in parts]
-    del parts
-    shown = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    play.transcript.add("C", shown[:8000], line.label, connection.tls is not None)
+    shown = b"".join(chain.from_iterable(parts)) if step.split else _head(parts)
+    play.transcript.add("C", shown[:_SHOWN], line.label, connection.tls is not None)
     if step.split:
         size = max(step.split, len(shown) // 400 + 1)
-        chunks = [shown[i : i + size] for i in range(0, len(shown), size)]
+        parts = [[shown[i : i + size]] for i in range(0, len(shown), size)]
     del shown
-    for index, chunk in enumerate(chunks):
+    for index, part in enumerate(parts):
         if index:
             await breathe(0.001 if step.split else _GAP)
-        await connection.send(chunk, play.limits.reply_timeout)
+        whole = sum(map(len, part)) <= _WHOLE
+        for octets in [b"".join(part)] if whole else part:
+            await connection.send(octets, play.limits.reply_timeout)
+
+
+def _head(parts: list[list[bytes]]) -> bytes:
+    """As much of the beginning as a transcript shows, or more."""
+    found = b""
+    for octets in chain.from_iterable(parts):
+        found += octets[: _SHOWN - len(found)]
+    return found
 
 
 def holds(play: Play, condition: Condition, connection: str) -> bool:
