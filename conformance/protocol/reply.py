@@ -14,6 +14,7 @@ from conformance.verdict.model import Ambient
 # RFC 5321 section 4.2: the second digit is 0-5; the text is HT, SP and visible ASCII.
 _STRICT = re.compile(rb"[2-5][0-5][0-9](?:[ -][\t\x20-\x7e]*)?\Z")
 _STRICT_UTF8 = re.compile(rb"[2-5][0-5][0-9](?:[ -][\t\x20-\x7e\x80-\xff]*)?\Z")
+_PLAIN = re.compile(rb"([2-5][0-5][0-9])(?:[ -]([\t\x20-\x7e]*))?\r\n\Z")  # a strict line with its end, as nearly all are
 _LOOSE = re.compile(rb"([0-9]{3})([ -]?)(.*)\Z", re.S)
 _POP3 = re.compile(rb"(\+OK|-ERR)(?: (.*))?\Z", re.S)
 _POP3_TEXT = re.compile(rb"[^\0]*\Z")  # RFC 1939 says no more of the text
@@ -48,16 +49,15 @@ class Reply:
 
 def _ends(line: bytes, breaches: list[Ambient]) -> bytes:
     """The line without its end; tells of LF alone and of a CR inside."""
-    shown = show(line)
     if line.endswith(b"\r\n"):
         bare = line[:-2]
     elif line.endswith(b"\n"):
         bare = line[:-1]
-        breaches.append(Ambient("crlf", "a reply line ends in LF without CR", shown))
+        breaches.append(Ambient("crlf", "a reply line ends in LF without CR", show(line)))
     else:
         bare = line
     if b"\r" in bare or b"\n" in bare:
-        breaches.append(Ambient("crlf", "a reply line holds a bare CR", shown))
+        breaches.append(Ambient("crlf", "a reply line holds a bare CR", show(line)))
     return bare
 
 
@@ -72,6 +72,11 @@ def smtp_reply(lines: list[bytes], *, utf8: bool = False) -> Reply:
     texts: list[bytes] = []
     codes: list[str] = []
     for line in lines:
+        plain = _PLAIN.match(line)
+        if plain and len(line) <= SMTP_LINE:
+            codes.append(plain[1].decode())
+            texts.append(plain[2] or b"")
+            continue
         bare = _ends(line, breaches)
         match = _LOOSE.match(bare)
         if not (_STRICT_UTF8 if utf8 else _STRICT).match(bare):

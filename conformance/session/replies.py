@@ -25,29 +25,28 @@ async def expect(play: Play, step: Expect) -> None:
         line.gone, line.reply = True, None
         return
     right = any(a.matches_code(reply.code) for a in step.right)
-    received = show(reply.octets)
     if not right:
         if any(a.matches_code(reply.code) for a in step.tolerated):
-            play.deviation(step, f"{reply.code} is tolerated, not right", received)
+            play.deviation(step, f"{reply.code} is tolerated, not right", show(reply.octets))
             return
         if not reply.code:
-            raise Ended("inconclusive", "what came is no reply", step.source.strip(), received, step.line)
+            raise Ended("inconclusive", "what came is no reply", step.source.strip(), show(reply.octets), step.line)
         policy = play.policy(reply, step)
         if policy:
-            raise Ended("inconclusive", policy, step.source.strip(), received, step.line)
-        raise play.broken(step, f"the reply is {reply.code}", received, premise=step.premise)
+            raise Ended("inconclusive", policy, step.source.strip(), show(reply.octets), step.line)
+        raise play.broken(step, f"the reply is {reply.code}", show(reply.octets), premise=step.premise)
     captured: dict[str, bytes] = {}
     if step.text is not None:
         found = play.match(step.text, reply.text)
         if found is None:
             why = f"the reply's text does not match {step.text.source!r}"
-            raise play.broken(step, why, received, premise=step.premise)
+            raise play.broken(step, why, show(reply.octets), premise=step.premise)
         captured |= found
     if reply.block is not None or line.family != "pop3":
         rest = reply.block if reply.block is not None else reply.texts[1:]
         why = _block(play, step.block, rest, captured)
         if why:
-            raise play.broken(step, why, received, premise=step.premise)
+            raise play.broken(step, why, show(reply.octets), premise=step.premise)
     play.env.variables.update(captured)
 
 

@@ -65,13 +65,12 @@ class Transcript:
     def add(self, side: str, octets: bytes, name: str = "", tls: bool = False) -> None:
         """One entry per line; ``name`` marks another connection than the main one."""
         prefix = ("[TLS] " if tls else "") + (f"@{name} " if name else "")
-        for line in octets.split(b"\n")[: _MAX_ENTRIES // 10]:
+        room = min(_MAX_ENTRIES // 10, _MAX_ENTRIES - len(self.entries))
+        now = round(time.monotonic() - self._start, 4)
+        for line in octets.split(b"\n", room)[:room]:
             if line:
-                self._put(side, prefix + self._redact.line(line.removesuffix(b"\r")))
+                self.entries.append((now, side, prefix + self._redact.line(line.removesuffix(b"\r"))))
 
     def remark(self, text: str) -> None:
-        self._put("-", self._redact(show(text.encode("utf-8"))))
-
-    def _put(self, side: str, text: str) -> None:
         if len(self.entries) < _MAX_ENTRIES:
-            self.entries.append((round(time.monotonic() - self._start, 4), side, text))
+            self.entries.append((round(time.monotonic() - self._start, 4), "-", self._redact(show(text.encode("utf-8")))))

@@ -28,7 +28,7 @@ class Dialogue:
     __slots__ = ("_text",)
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._text = "\n".join(f"{seconds} {side} {text}" for seconds, side, text in entries)
+        self._text = "\n".join(f"{seconds} {side} {text}".replace("\n", "\\n") for seconds, side, text in entries)
 
     def __iter__(self) -> Iterator[Entry]:
         for line in self._text.split("\n") if self._text else ():

@@ -18,7 +18,7 @@ from conformance.report.write import write_all
 from conformance.scenario.loader import load
 from conformance.scenario.model import Corpus
 from conformance.session.transcript import Redactor, Transcript
-from conformance.verdict.model import Outcome
+from conformance.verdict.model import Dialogue, Entry, Outcome
 
 HOSTILE = "\x00\x1b[2J\x07<script>alert(1)</script> & ]]> \ud800 \ufffe \"'"
 
@@ -32,12 +32,22 @@ def record(corpus: Corpus, *verdicts: str, reason: str = "because", received: st
     target = {"name": "<b>x</b>", "host": "h", "services": {"smtp": 25}, "greetings": {}, "capabilities": {}}
     made = Record(target, "2026-01-01T00:00:00+00:00", suite=suite_of(corpus))
     for scenario, verdict in zip(corpus.scenarios, verdicts):
-        outcome = Outcome(verdict, reason, "503", received, transcript=[(0.0, "C", "NOOP"), (0.1, "S", received)], mark=1)
+        outcome = Outcome(verdict, reason, "503", received, transcript=Dialogue([(0.0, "C", "NOOP"), (0.1, "S", received)]), mark=1)
         made.results.append(result_of(scenario, outcome))
     return made
 
 
 ALL = ("pass", "fail", "deviation", "not-applicable", "waived", "inconclusive")
+
+
+@pytest.mark.parametrize("entries", [[], [(0.0, "-", "")], [(0.0, "C", "  two  blanks "), (1.25, "S", "250 ok"), (2.0, "-", "closed")]])
+def test_a_dialogue_gives_back_what_it_was_made_of(entries: list[Entry]) -> None:
+    dialogue = Dialogue(entries)
+    assert list(dialogue) == entries and len(dialogue) == len(entries) and bool(dialogue) is bool(entries)
+
+
+def test_an_entry_is_one_line_whatever_is_in_it() -> None:
+    assert list(Dialogue([(0.0, "S", "250 a\nb")])) == [(0.0, "S", "250 a\\nb")]
 
 
 def test_results_json(tmp_path: Path, corpus: Corpus) -> None:
