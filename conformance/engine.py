@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conformance import interrupts
-from conformance.report.record import Result
+from conformance.report.record import Result, excuses, read_waivers, result_of
 from conformance.scenario.model import Corpus, Scenario
 from conformance.session.runner import Runner
 from conformance.target import Target, TargetError
@@ -42,10 +43,12 @@ class Engine:
         self.runners: list[Runner] = []
         self.futures: dict[tuple[int, str], Future[Outcome]] = {}
         self.served: Path | None = None
+        self.heard: Callable[[str], None] | None = None  # is told each verdict when it comes, in the thread
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
         self._server = server
+        self._waivers: list[dict[str, Any]] | None = None
         self._stop = Path(self.shared["locks"]) / INTERRUPTED if "locks" in self.shared else None
 
     # -- the thread ---------------------------------------------------------------------------
@@ -102,6 +105,9 @@ class Engine:
 
                 def told(scenario: Scenario, outcome: Outcome, number: int = number) -> None:
                     self.futures[number, scenario.id].set_result(outcome)
+                    if self.heard is not None:
+                        excused = outcome.verdict in ("fail", "deviation") and self.waive(result_of(scenario, outcome))
+                        self.heard("waived" if excused else outcome.verdict)
 
                 await runner.run(mine, told)
         except BaseException as error:
@@ -137,15 +143,11 @@ class Engine:
             "greetings": runner.greetings, "capabilities": runner.capabilities,
         }  # fmt: skip
 
-    def waive(self, number: int, result: Result) -> bool:
+    def waive(self, result: Result) -> bool:
         """Whether the waiver file excuses this result; it is changed accordingly."""
-        if not self.options["waivers"] or result["verdict"] not in ("fail", "deviation"):
-            return False
-        from conformance.report.record import Record, apply_waivers
-
-        probe = Record({}, "", results=[result])
-        apply_waivers(probe, Path(self.options["waivers"]))
-        return bool(result["verdict"] == "waived")
+        if self._waivers is None:
+            self._waivers = read_waivers(Path(self.options["waivers"])) if self.options["waivers"] else []
+        return excuses(self._waivers, result)
 
     def stop(self) -> None:
         if self._thread is not None:

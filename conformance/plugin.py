@@ -12,7 +12,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +67,7 @@ class State:
         self.records: list[Record] = []
         self.interrupted = False
         self.asked_for = False  # by ``run``: reports are due whatever happens
+        self.heard: Callable[[str], None] | None = None  # wants each verdict as soon as there is one
         self.markers: set[str] | None = set()  # known ones; None: nobody asks for any
         self.folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -122,6 +123,7 @@ class State:
                 shared |= {"worker": inputs["workerid"].removeprefix("gw"), "workers": str(inputs["workercount"])}
             self.engine = Engine(self.corpus, options_of(self.config), shared, self.started)
             self.started = None
+            self.engine.heard = self.heard
             self.engine.start(scenarios)
         return self.engine
 
@@ -216,7 +218,7 @@ class ScenarioItem(pytest.Item):
         from conformance.report.record import result_of
 
         self.result = result_of(self.scenario, outcome)
-        waived = engine.waive(self.number, self.result)
+        waived = engine.waive(self.result)
         ambient = [[one.check, one.reason, one.evidence, self.scenario.id] for one in outcome.ambient]
         payload = {"number": self.number, "result": self.result, "ambient": ambient,
                    "target": engine.about(self.number)}  # fmt: skip
@@ -392,7 +394,8 @@ def records(config: pytest.Config) -> list[Record]:
     return config.stash[_KEY].records
 
 
-def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None) -> None:
-    """What ``mail-conformance run`` has at hand already."""
+def provide(config: pytest.Config, corpus: Corpus | None, server: ServerProcess | None, heard: Callable[[str], None]) -> None:
+    """What ``mail-conformance run`` has at hand already, and who is to be told each verdict when it comes."""
     state = config.stash[_KEY]
+    state.heard = heard
     state._corpus, state.started, state.markers, state.asked_for = corpus, server, None, True

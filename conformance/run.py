@@ -16,6 +16,7 @@ from conformance import interrupts
 from conformance.cli import UsageError
 
 if TYPE_CHECKING:
+    from conformance.report.progress import Progress
     from conformance.scenario.model import Corpus
     from conformance.server.process import ServerProcess
 
@@ -141,7 +142,8 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
         arguments += [f"--conformance-{key}" for key in ("safe", "slow", "destructive") if getattr(options, key)]
         if workers:
             arguments += ["-p", "xdist", "-n", workers]
-        code = pytest.main([*arguments, str(root)], plugins=[keeper, Progress()])
+        keeper.progress = Progress()
+        code = pytest.main([*arguments, str(root)], plugins=[keeper, keeper.progress])
         if keeper.config is None:
             return int(code), [], ""
         return int(code), plugin.records(keeper.config), keeper.config.stash.get(plugin.ERROR, "")
@@ -166,6 +168,7 @@ class _Keeper:
 
     def __init__(self, server: ServerProcess | None) -> None:
         self.server = server
+        self.progress: Progress | None = None
         self.corpus: Corpus | None = None
         self.config: Any = None
 
@@ -174,5 +177,6 @@ class _Keeper:
 
         if not hasattr(session.config, "workerinput"):
             self.config = session.config
-            plugin.provide(session.config, self.corpus, self.server)
+            assert self.progress is not None
+            plugin.provide(session.config, self.corpus, self.server, self.progress.heard)
             self.server = None

@@ -15,7 +15,9 @@ _STEPS = 10  # lines in all elsewhere
 
 
 class Progress:
-    """A pytest plugin; counts come from the verdict that every item notes."""
+    """A pytest plugin. Verdicts are counted when they come; items ask for theirs in the order of the files, and the
+    first may be the last to be played. Under xdist, where they come in another process, by what its items report.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout
@@ -23,6 +25,7 @@ class Progress:
         self.total = 0
         self.done = 0
         self.counts = dict.fromkeys(VERDICTS, 0)
+        self.following = False  # by ``heard``
         self._told = 0.0
         self._step = 0
 
@@ -45,11 +48,18 @@ class Progress:
         self.total = max(self.total, len(ids))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "setup":
+        if report.when != "setup" or self.following:
             return
         verdict = next((str(value) for name, value in report.user_properties if name == "verdict"), "")
-        if not verdict:
-            return
+        if verdict:
+            self._count(verdict)
+
+    def heard(self, verdict: str) -> None:
+        """One more verdict, whenever its item is going to ask for it. May be called from one other thread."""
+        self.following = True
+        self._count(verdict)
+
+    def _count(self, verdict: str) -> None:
         self.counts[verdict] += 1
         self.done += 1
         now = time.monotonic()

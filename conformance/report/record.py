@@ -118,6 +118,19 @@ def apply_waivers(record: Record, path: Path, today: datetime.date | None = None
         _apply(record, waiver, expired=expires is not None and expires < day)
 
 
+def excuses(waivers: Sequence[Mapping[str, Any]], result: Result) -> bool:
+    """Whether one of the waivers, as ``read_waivers`` gives them, excuses this result; it is changed accordingly."""
+    if result["verdict"] not in ("fail", "deviation"):
+        return False
+    day = datetime.date.today()
+    record = Record({}, "", results=[result])
+    for waiver in waivers:
+        if fnmatchcase(result["id"], waiver["id"]):
+            expires = waiver.get("expires")
+            _apply(record, waiver, expired=expires is not None and expires < day)
+    return bool(result["verdict"] == "waived")
+
+
 def _apply(record: Record, waiver: Mapping[str, Any], *, expired: bool) -> None:
     name = waiver["id"]
     candidates = [r for r in record.results if fnmatchcase(r["id"], name)]
