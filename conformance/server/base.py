@@ -142,7 +142,7 @@ class Session(ABC):
         """The greeting."""
 
     def receive(self, octets: bytes) -> bytes:
-        self.buffer += octets
+        self.buffer += self.hook("received", octets)
         while not self.closing and not self.starttls and self.advance():
             pass
         if self.starttls:

@@ -321,7 +321,7 @@ class SmtpSession(Session):
                 self.searched = 0
                 self.memory["too-big"] = True
             return False
-        at, length = min(ends)
+        at, length = min(ends, key=lambda end: (end[0], -end[1]))
         octets = bytes(self.buffer[: at + 2])[2:]
         del self.buffer[: at + length]
         self.reader = None

@@ -5,7 +5,7 @@ Every module of this folder whose name has no ``_`` in front is found by itself,
     Fault("rcpt-before-mail-accepted", "rfc5321/4.1.4/rcpt-needs-mail", "RCPT before MAIL gets 250", "smtp",
           {"instead": lambda s, verb, rest: b"250 ok\\r\\n" if verb == "RCPT" and s.state != "rcpt" else None})
 
-Hooks, each a function whose first argument is the session: ``command(s, line)`` rewrites a line before it is parsed, ``response(s, line)`` one of a SASL exchange;
+Hooks, each a function whose first argument is the session: ``received(s, octets)`` changes what comes in; ``command(s, line)`` rewrites a line before it is parsed, ``response(s, line)`` one of a SASL exchange;
 ``instead(s, verb, rest)`` answers in the server's place (None: it does not); ``reply(s, octets, verb)`` changes what is
 sent; ``after(s, verb)`` changes state; ``states(s, allowed, verb)`` widens a row of the state table;
 ``capabilities(s, words)`` changes the EHLO or CAPA list; ``content(s, octets, sent)`` changes what is delivered (None: nothing is);
