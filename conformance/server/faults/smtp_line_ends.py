@@ -79,6 +79,12 @@ def _obeys(s: Any) -> None:
         s.put(b"250 2.0.0 ok\r\n")
 
 
+def _asks_on(s: Any) -> None:
+    """Whatever does not bring the end of the data is answered with another 354."""
+    if len(s.buffer) > 2 and b"\r\n.\r\n" not in s.buffer:
+        s.put(b"354 go on\r\n")
+
+
 def _quits(s: Any) -> bool | None:
     """A line QUIT within the data ends the session."""
     s.closing = b"\r\nQUIT\r\n" in s.buffer
@@ -141,6 +147,7 @@ _CASES: tuple[tuple[str, str, str, Hooks], ...] = (
      _while_reading(_long_line_ends)),
     ("data-obeyed", "4.2/one-reply-per-command", "RSET and STARTTLS within the data are answered", _while_reading(_obeys)),
     ("data-commands-run", "3.3/data-354", "RSET and STARTTLS within the data are answered", _while_reading(_obeys)),
+    ("data-asks-on", "4.2.1/3yz-means-more", "354 comes again with each segment of the data", _while_reading(_asks_on)),
     ("data-quit", "4.5.2/all-ascii-delivered", "QUIT within the data ends the session", _while_reading(_quits)),
     ("half-delivered", "4.1.1.10/premature-close-cancels", "What came before the connection was lost is delivered",
      {"ended": _delivers_half}),

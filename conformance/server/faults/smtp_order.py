@@ -152,7 +152,6 @@ _CASES: tuple[tuple[str, str, str, Hooks], ...] = (
      {"instead": lambda s, verb, rest: _TWO if verb in ("VRFY", "EXPN") and rest and b"@" not in rest else None}),
     ("reply-rset-none", "2.1/reply-to-each-command", "RSET within a transaction gets no answer",
      _says("RSET", b"", lambda s, rest: s.state in ("mail", "rcpt"))),
-    ("reply-data-502", "4.5.1/data", "DATA gets 502", _says("DATA", _NO)),
     ("reply-end-none", "6.1/quick-end-of-data", "The end of the data gets no answer", _unanswered("DATA.")),
     ("reply-rcpt-none", "rfc1123/5.2.7/rcpt-in-time", "RCPT gets no answer", _unanswered("RCPT", b"250")),
     ("reply-noop-twice", "4.2/one-reply-per-command", "NOOP is answered twice", _reply(lambda octets: octets * 2, "NOOP")),
