@@ -91,6 +91,12 @@ def test_prove_lists_what_its_faults_leave_unproven() -> None:
     assert "smtp/rcpt/before-mail" not in unproven  # which this fault breaks
 
 
+def test_prove_decides_nothing_for_scenarios_that_were_not_chosen() -> None:
+    done = call("prove", "--select", "smtp/quit/in-any-case or smtp/quit/aborts-the-transaction")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "survivor:" not in done.stdout and re.search("^left undecided: [1-9][0-9]* faults", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = call("serve", "--smtp", str(taken.getsockname()[1]))

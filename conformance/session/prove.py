@@ -81,7 +81,8 @@ async def prove(
     A fault is played on a server of its profile; ``profile``: only faults of this one. Of a profile other than the default
     the clean server is asked for what its faults are about; ``run --profile`` plays the whole corpus on it.
     Against a fault the scenarios of its requirement's document and of their files are played. A fault whose
-    requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise.
+    requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise; one that none of
+    the chosen scenarios flags, though others cite its requirement as well, is left undecided.
     ``unproven``: tell also the scenarios that pass on the clean server and that no fault played has made fail.
     """
     unknown = [name for name in names if name not in FAULTS]
@@ -106,6 +107,7 @@ async def prove(
     batches = [[fault.name for fault, _citing in tasks[at : at + _BATCH]] for at in range(0, len(tasks), _BATCH)]
     processes = max(1, min(len(batches), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
     survivors: list[str] = []
+    undecided = 0
     crashed: set[str] = set()  # what ends a session by a mistake of its own shows nothing of what it is to show
 
     def crash(name: str, crashes: Sequence[str]) -> None:
@@ -135,7 +137,9 @@ async def prove(
                     flagged = all_flagged - wrong[fault.profile]
                     right = {scenario.id for scenario in citing} & flagged
                     caught.update(right)
-                    if not right:
+                    if not right and not (whole or names) and len(_cited(fault, corpus.scenarios)) > len(citing):
+                        undecided += 1  # scenarios that were not chosen are there for it, too
+                    elif not right:
                         by = f"; flagged by {', '.join(sorted(flagged)[:3])}" if flagged else ""
                         survivors.append(name)
                         tell(f"survivor: {name} ({fault.requirement}): {fault.summary}{by}")
@@ -149,6 +153,8 @@ async def prove(
         for name in sorted(passed - caught):
             tell(f"unproven: {name}")
     false = sum(len(one) for one in wrong.values())
+    if undecided:
+        tell(f"left undecided: {undecided} faults that other scenarios than the chosen ones are there for, too")
     tell(f"{len(tasks)} faults, {len(survivors)} survivors; {len(caught)} scenarios shown able to fail, "
          f"{len(passed - caught)} that pass on the clean server not yet; clean server: {false} flagged" + (f"; {len(crashed)} crash" if crashed else ""))  # fmt: skip
     return 1 if survivors or false or crashed else 0
