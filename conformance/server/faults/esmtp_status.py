@@ -8,12 +8,12 @@ from typing import Any
 
 from conformance.server.base import Fault
 
-_STATUS = re.compile(rb"(?m)^([245][0-9]{2}[- ])[245]\.[0-9]+\.[0-9]+ ")
+STATUS = re.compile(rb"(?m)^([245][0-9]{2}[- ])[245]\.[0-9]+\.[0-9]+ ")
 
 
 def _without(when: Callable[[Any, bytes, str], bool]) -> dict[str, Callable[..., bytes]]:
     """Replies without their status code."""
-    return {"reply": lambda s, octets, verb: _STATUS.sub(rb"\1", octets) if when(s, octets, verb) else octets}
+    return {"reply": lambda s, octets, verb: STATUS.sub(rb"\1", octets) if when(s, octets, verb) else octets}
 
 
 def _verb(*verbs: str, code: bytes = b"") -> dict[str, Callable[..., bytes]]:
