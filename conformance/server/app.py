@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -16,7 +17,7 @@ import trustme
 
 from conformance.protocol.binding import KeyLog, bindings
 from conformance.server import sasl_spnego
-from conformance.server.base import NAMES, PASSWORD, Session, Settings, World
+from conformance.server.base import NAMES, PASSWORD, Session, Settings, TlsLayer, World
 from conformance.server.faults import FAULTS
 from conformance.server.pop3 import Pop3Session
 from conformance.server.sasl_tokens import bearer_token
@@ -34,24 +35,32 @@ class UnknownFault(ValueError):
 
 
 @lru_cache(maxsize=1)
-def certificates() -> tuple[trustme.CA, ssl.SSLContext]:
-    """One throw-away CA and server context a process: making keys is slow."""
-    ca = trustme.CA(organization_name="mail-conformance reference server")
+def authority() -> trustme.CA:
+    """One throw-away CA a process: making keys is slow."""
+    return trustme.CA(organization_name="mail-conformance reference server")
+
+
+@lru_cache(maxsize=16)
+def server_context(layer: TlsLayer) -> tuple[ssl.SSLContext, bytes]:
+    """A server's context and its certificate."""
+    ca = authority()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8996
-    names = ("mx.example.test", "localhost", "127.0.0.1", "::1")
-    leaf = ca.issue_cert(*names, common_name=names[0])
+    if layer.ciphers:
+        context.set_ciphers(layer.ciphers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fault's versions
+        context.minimum_version = getattr(ssl.TLSVersion, layer.oldest)
+        context.maximum_version = getattr(ssl.TLSVersion, layer.newest)
+    leaf = (ca if layer.trusted else trustme.CA()).issue_cert(*layer.names, common_name=layer.names[0])
     leaf.configure_cert(context)
     # A client may show a certificate and log in with it: RFC 4422 appendix A, RFC 8314 section 4.2.
     ca.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
-    _own_certificate.append(ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode()))
     if _key_log.path:
         context.keylog_filename = _key_log.path
-    return ca, context
+    return context, ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
 
 
-_own_certificate: list[bytes] = []
 _key_log = KeyLog()
 
 
@@ -81,6 +90,7 @@ class _Channel(asyncio.Protocol):
         self.tls: ssl.SSLObject | None = None
         self.shaken = False
         self.secret = b""  # TLS 1.3's exporter secret
+        self.certificate = b""  # the server's, once TLS has begun
         self.greeted = False
         self.timer: asyncio.TimerHandle | None = None
 
@@ -109,7 +119,8 @@ class _Channel(asyncio.Protocol):
 
     def _begin_tls(self) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = certificates()[1].wrap_bio(self.incoming, self.outgoing, server_side=True)
+        context, self.certificate = server_context(self.session.settings.tls)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
         self.shaken = False
 
     def data_received(self, data: bytes) -> None:
@@ -133,7 +144,7 @@ class _Channel(asyncio.Protocol):
                 self.session.channel = replace(
                     self.session.channel, secure=True, identity=_identity(self.tls, self.server.world),
                     bindings=bindings(
-                        self.tls.version(), self.tls.get_channel_binding, _own_certificate[0], self.secret
+                        self.tls.version(), self.tls.get_channel_binding, self.certificate, self.secret
                     ),
                 )  # fmt: skip
                 self._pump()
@@ -279,10 +290,9 @@ class ReferenceServer:
     def write_target(self, path: Path) -> None:
         """Writes the target file, and the CA beside it."""
         ca = path.with_name(path.stem + "-ca.pem")
-        authority = certificates()[0]
-        authority.cert_pem.write_to_path(str(ca))
+        authority().cert_pem.write_to_path(str(ca))
         for user in CERTIFIED:
-            leaf = authority.issue_cert(f"{user}@{self.world.settings.domain}")
+            leaf = authority().issue_cert(f"{user}@{self.world.settings.domain}")
             leaf.private_key_and_cert_chain_pem.write_to_path(str(_certificate(ca, user)))
         path.write_text(self.target_toml(ca), "utf-8")
 

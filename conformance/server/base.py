@@ -21,6 +21,17 @@ NAMES = (
 
 
 @dataclass(frozen=True)
+class TlsLayer:
+    """Versions (names of ssl.TLSVersion), ciphers ("" those of the library), and what the certificate says."""
+
+    oldest: str = "TLSv1_2"  # RFC 8996
+    newest: str = "TLSv1_3"
+    ciphers: str = ""
+    names: tuple[str, ...] = ("mx.example.test", "localhost", "127.0.0.1", "::1")
+    trusted: bool = True  # the CA that clients know has issued it
+
+
+@dataclass(frozen=True)
 class Settings:
     """Limits, each from the section named, and the identity of the server."""
 
@@ -42,6 +53,7 @@ class Settings:
     max_errors: int = 100
     pop3_line: int = 255  # RFC 2449 section 4
     timeout: float = 600.0  # RFC 1939 section 3; SMTP's 5 minutes are exceeded too
+    tls: TlsLayer = TlsLayer()
     data_ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
     plaintext_auth: bool = True
     dialup: str = "dialup.example.test"  # alice.dialup.example.test is held for alice (RFC 2645)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.server.app import ReferenceServer, certificates
+from conformance.server.app import ReferenceServer, authority
 from conformance.server.base import PASSWORD
 
 MESSAGE = b"Subject: dots\r\n\r\n.one\r\n..\r\nlast line\r\n"
@@ -37,7 +37,7 @@ def running(**options: object) -> Iterator[ReferenceServer]:
 
 def client_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
-    certificates()[0].configure_trust(context)
+    authority().configure_trust(context)
     return context
 
 
