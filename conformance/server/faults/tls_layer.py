@@ -47,6 +47,10 @@ _LAYERS: tuple[tuple[str, str, str, TlsLayer], ...] = (
     ("tls-1-3-only", "rfc9325/3.1.1/tls-1.2", "TLS 1.2 is not negotiated", TlsLayer(oldest="TLSv1_3")),
     ("tls-1-2-only", "rfc9325/3.1.1/tls-1.3", "TLS 1.3 is not negotiated", TlsLayer(newest="TLSv1_2")),
     ("tls-other-name", "rfc7817/3/certificate-names", "The certificate names another host", TlsLayer(names=("www.example.test",))),
+    ("tls-1-0-access", "rfc8314/4/access-old-tls-refused", "TLS 1.0 is negotiated", TlsLayer(oldest="TLSv1", ciphers=_OLD)),
+    ("tls-cbc", "rfc8314/4/access-ciphers", "Only cipher suites with CBC are known",
+     TlsLayer(newest="TLSv1_2", ciphers="ECDHE-ECDSA-AES128-SHA256")),
+    ("tls-other-name-access", "rfc2595/2.4/certificate-name", "The certificate names another host", TlsLayer(names=("www.example.test",))),
     ("tls-own-issuer", "rfc7817/3/certificate-names", "The certificate is of an issuer that nobody knows", TlsLayer(trusted=False)),
 )  # fmt: skip
 FAULTS = [Fault(name, requirement, summary, "smtp", hooks) for name, requirement, summary, hooks in _HOOKS]
