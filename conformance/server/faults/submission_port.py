@@ -41,7 +41,7 @@ def _all_recipients(s: Any, octets: bytes, verb: str) -> bytes:
     """Replies come for the recipients of the whole session."""
     if s.service != "lmtp" or verb != "DATA." or octets[:1] != b"2":
         return octets
-    done = s.memory.get("served", 0)
+    done: int = s.memory.get("served", 0)
     if s.memory.get("message") is not s.mail:
         s.memory["message"], s.memory["served"] = s.mail, done + len(s.mail.recipients)
         return octets * (done + 1)
