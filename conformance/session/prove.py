@@ -83,7 +83,8 @@ async def prove(
     Against a fault the scenarios of its requirement's document and of their files are played. A fault whose
     requirement no chosen scenario cites is left out when scenarios are chosen, a survivor otherwise; one that none of
     the chosen scenarios flags, though others cite its requirement as well, is left undecided.
-    ``unproven``: tell also the scenarios that pass on the clean server and that no fault played has made fail.
+    ``unproven``: tell also the scenarios that pass on the clean server and that no fault played has made fail,
+    those of a MAY apart.
     """
     unknown = [name for name in names if name not in FAULTS]
     if unknown:
@@ -148,7 +149,8 @@ async def prove(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"}
+    notes = {scenario.id for scenario in scenarios if scenario.requirements[0].grade == "pass"}  # a MAY cannot be broken
+    passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"} - notes
     if unproven:
         for name in sorted(passed - caught):
             tell(f"unproven: {name}")
