@@ -91,6 +91,12 @@ def _runs_lines(s: Any, octets: bytes, verb: str) -> bytes:
     return octets
 
 
+def _octal(s: Any, line: bytes) -> bytes:
+    """A size with a leading zero is octal."""
+    match = re.match(rb"(?i)BDAT (0[0-7]+)(?![0-9])(.*)", line)
+    return b"BDAT %d%s" % (int(match[1], 8), match[2]) if match else line
+
+
 def _takes_chunks(when: Callable[[Any, int], bool]) -> Hooks:
     """A chunk out of sequence is read and gets 250."""
 
@@ -158,6 +164,7 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
      _takes_chunks(lambda s, size: s.state == "mail" and size < 20)),
     ("chunk-after-rset", "rfc3030/2/rset-discards", "BDAT 0 LAST without a transaction gets 250",
      _takes_chunks(lambda s, size: s.state == "greeted" and not size)),
+    ("chunk-octal", "rfc3030/2/size-decimal", "A size with a leading zero is octal", {"command": _octal}),
     ("chunk-open-end", "rfc3030/2/last-ends", "RCPT after LAST adds to the message that is over",
      {"reply": _had_last, "instead": lambda s, v, rest: _OK if v == "RCPT" and s.memory.get("last") else None}),
 )  # fmt: skip

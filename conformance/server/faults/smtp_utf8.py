@@ -114,6 +114,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
     ("latin-only", "3.2/utf8-mailbox-accepted", "Only the characters of Latin-1 are known", _sender(lambda path: max(path) > "\xff")),
     ("three-octets", "3.2/utf8-mailbox-accepted", "Characters of four octets are not known", _sender(lambda path: max(path) > "\uffff")),
     ("quoted-ascii", "3.2/utf8-mailbox-accepted", "A quoted local part is to be ASCII", _sender(lambda path: path.startswith('"'))),
+    ("domain-ascii", "3.2/utf8-mailbox-accepted", "A domain is to be ASCII",
+     _sender(lambda path: not path.rpartition("@")[2].isascii())),
     ("recipient-refused", "3.2/utf8-mailbox-accepted", "A non-ASCII recipient is a syntax error with the parameter too",
      refuses("RCPT", _EIGHT, b"501 5.1.3 bad recipient address\r\n")),
     ("recipient-unparsed", "3.2/utf8-mailbox-accepted", "A non-ASCII recipient is a malformed path with the parameter too",
