@@ -22,8 +22,8 @@ from conformance.target import Target
 from conformance.verdict.model import Outcome
 
 _FLAGS = ("fail", "deviation")
-_AT_ONCE = 4  # servers that run side by side in one process
-_BATCH = 8  # faults that a process is given at a time
+_AT_ONCE = 8  # servers that run side by side in one process
+_BATCH = 24  # faults that a process is given at a time
 
 
 async def watch(
