@@ -26,6 +26,7 @@ _MAIL = {
     "MT-PRIORITY": "MT-PRIORITY", "REQUIRETLS": "REQUIRETLS", "HOLDFOR": "FUTURERELEASE", "HOLDUNTIL": "FUTURERELEASE",
 }  # fmt: skip
 _RCPT = {"NOTIFY": "DSN", "ORCPT": "DSN"}
+_PATIENCE = 10  # commands that lead nowhere: two servers that refuse each other's replies would never end
 _LAST_OF_GROUP = ("EHLO", "HELO", "DATA", "QUIT", "NOOP", "VRFY", "EXPN")  # RFC 2920 section 3.1
 
 
@@ -64,6 +65,7 @@ class Customer:
         self.chunk = 0  # octets of a chunk that come next
         self.in_data = False
         self.ended = ""  # "quit", "cut"
+        self._idle = 0  # commands that lead nowhere
         self._refused_ehlo = False
         self._content_ended = False  # the content of a message may be the first in a group
         self._last_chunk = False
@@ -142,6 +144,10 @@ class Customer:
             self.breach("long-command", f"a command of {len(octets)} octets")
         word, _blank, rest = text.partition(" ")
         method = getattr(self, f"_{word.lower()}", None) if word.upper() in _VERBS else None
+        self._idle += method is None
+        if self._idle > _PATIENCE:
+            self.ended = "cut"
+            return f"421 {self.name} this leads nowhere"
         if method is None and word.upper() in _ASIDE:
             return _ASIDE[word.upper()]
         if method is None:

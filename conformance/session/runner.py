@@ -156,7 +156,9 @@ class Runner:
         token = secrets.token_hex(8).encode()
         try:
             await self.post.deliver(account.address, b"Subject: %s\r\n\r\nprobe\r\n" % token)
+            start = time.monotonic()
             found = await self.post.fetch(account.address, token, 1, 1)
+            self.post.slowest = time.monotonic() - start
         except (TransportError, ValueError, IndexError) as error:
             return f"mail to {account.address} could not be delivered and read: {error}"
         if not found:

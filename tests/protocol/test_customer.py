@@ -121,3 +121,11 @@ def test_forms() -> None:
     assert several.form("250 c") == b"250 c\r\n"  # further lines would be keywords
     assert Customer("c", Manner()).form("250") == b"250\r\n"
     assert Customer("c", Manner()).form("250 c\nSIZE 10\nDSN") == b"250-c\r\n250-SIZE 10\r\n250 DSN\r\n"
+
+
+def test_two_servers_do_not_talk_for_ever() -> None:
+    """A target that accepted the turn and still serves answers each of our replies with an error, and so do we."""
+    customer = Customer("client.example.test", Manner())
+    answers = [customer.take(b"500 5.5.1 not recognised\r\n") for _ in range(11)]
+    assert [answer and answer[:3] for answer in answers] == ["500"] * 10 + ["421"]
+    assert customer.ended == "cut" and kinds(customer) == ["unknown-command"]
