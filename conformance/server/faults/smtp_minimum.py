@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.server.base import Fault
-from conformance.server.faults._tools import reply, says
+from conformance.server.faults._tools import capabilities, reply, says
 
 _DISTINCT = 50
 
@@ -28,6 +28,8 @@ FAULTS = [
     Fault("minimum-data-550", "rfc5321/4.5.1/data", "DATA gets 550", "smtp", says("DATA", b"550 5.7.1 not here\r\n")),
     Fault("minimum-recipients-distinct", "rfc5321/4.5.3.1.8/100-recipients", "A transaction takes 50 different recipients", "smtp",
           {"instead": _fifty_different}),
+    Fault("minimum-size-unsaid", "rfc5321/4.5.3.1.7/size-extension", "What is too big is refused, and no SIZE is offered", "smtp",
+          capabilities(lambda s, words: [word for word in words if not word.startswith("SIZE")]), {"max_size": 500_000}),
     Fault("minimum-loops", "rfc5321/6.3/loops-stopped", "A message may pass this server without end", "smtp",
           settings={"max_hops": 1 << 30}),
     Fault("minimum-bye-status", "rfc5321/4.2.2/221-names-domain", "The answer to QUIT has a status code for a name", "smtp",
