@@ -134,8 +134,6 @@ _CASES: tuple[tuple[str, str, str, Hooks], ...] = (
      _reply(lambda octets: octets * 2 if octets == _LONG else octets)),
     ("limit-too-long-silent", "4.5.3.1.9/limit-answered", "A line too long is not answered",
      _reply(lambda octets: b"" if octets == _LONG else octets)),
-    ("limit-no-size", "4.5.3.1.7/size-extension", "SIZE is not offered, though sizes are limited",
-     capabilities(lambda s, words: [word for word in words if not word.startswith("SIZE")])),
     ("limit-five-recipients", "3.3/rcpt-any-number-of-times", "The fifth RCPT is refused", {"instead": _fifth}),
     ("limit-552", "4.5.3.1.10/too-many-452", "Recipients beyond the limit are refused for good",
      _reply(lambda octets: octets.replace(b"452 4.5.3", b"552 5.5.3"), "RCPT")),
