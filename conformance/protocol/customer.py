@@ -26,6 +26,7 @@ _MAIL = {
     "MT-PRIORITY": "MT-PRIORITY", "REQUIRETLS": "REQUIRETLS", "HOLDFOR": "FUTURERELEASE", "HOLDUNTIL": "FUTURERELEASE",
 }  # fmt: skip
 _RCPT = {"NOTIFY": "DSN", "ORCPT": "DSN"}
+_PATIENCE = 10  # commands that are none
 _LAST_OF_GROUP = ("EHLO", "HELO", "DATA", "QUIT", "NOOP", "VRFY", "EXPN")  # RFC 2920 section 3.1
 
 
@@ -66,6 +67,7 @@ class Customer:
         self._line_begins = True  # in the data: what comes is the begin of a line
         self._only_lf = True  # in the data: no line ended in CRLF
         self.ended = ""  # "quit", "cut"
+        self._unknown = 0
         self._refused_ehlo = False
         self._content_ended = False  # the content of a message may be the first in a group
         self._last_chunk = False
@@ -148,7 +150,11 @@ class Customer:
             return _ASIDE[word.upper()]
         if method is None:
             self.breach("unknown-command", repr(text[:60]))
-            return "500 not known here"
+            self._unknown += 1
+            if self._unknown < _PATIENCE:
+                return "500 not known here"
+            self.ended = "cut"  # two servers that answer each other's replies would never end
+            return "421 that is no client"
         return method(rest)  # type: ignore[no-any-return]
 
     def _ehlo(self, rest: str) -> str:
