@@ -112,6 +112,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
     ("exps-gssapi-unknown", f"{_K}/answers-mechanism", "GSSAPI is listed and not known",
      _says(_UNKNOWN, lambda s, rest: _idle(s, rest) and rest.startswith(b"GSSAPI"))),
     ("exps-case", f"{_K}/answers-mechanism", "x-exps in lower case is unknown", {"command": _case}),
+    ("exps-bare-334", f"{_K}/answers-mechanism", "334 comes without a space and a text",
+     _reply(b"334 NTLM supported", lambda s, o: b"334\r\n")),
     ("exps-unknown-334", f"{_K}/unknown-mechanism", "An unknown mechanism is begun", _code(b"504", b"334")),
     ("exps-unknown-500", f"{_K}/unknown-mechanism", "An unknown mechanism gets 500", _code(b"504", b"500")),
     ("exps-unknown-closes", f"{_K}/unknown-mechanism", "An unknown mechanism ends the session", _reply(b"504", _closes)),
