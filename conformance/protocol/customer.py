@@ -258,7 +258,7 @@ class Customer:
         """What ends in LF is a line only if it ends in CRLF (RFC 5321 section 4.1.1.4), or if the client has sent nothing else."""
         assert self.mail is not None
         begins = self._line_begins
-        if octets == b".\r\n" and begins or octets == b".\n" and self._only_lf:
+        if (octets == b".\r\n" and begins) or (octets == b".\n" and self._only_lf):
             self.in_data = False
             return self._taken()
         self._line_begins = octets.endswith(b"\r\n")
