@@ -269,7 +269,7 @@ class Customer:
             octets = octets.removeprefix(b".")
         if len(octets) > 1000:
             self.breach("long-line", f"a text line of {len(octets)} octets")
-        self.mail.octets += octets
+        self.mail.octets += octets.removesuffix(b"\n").removesuffix(b"\r") + b"\r\n"
         return None
 
     def _bdat(self, rest: str) -> str | None:
