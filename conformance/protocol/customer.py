@@ -64,6 +64,8 @@ class Customer:
         self.mail: Message | None = None
         self.chunk = 0  # octets of a chunk that come next
         self.in_data = False
+        self._line_begins = True  # in the data: what comes is the begin of a line
+        self._only_lf = True  # in the data: no line ended in CRLF
         self.ended = ""  # "quit", "cut"
         self._idle = 0  # commands that lead nowhere
         self._refused_ehlo = False
@@ -137,7 +139,7 @@ class Customer:
         if not octets.endswith(b"\r\n") or b"\r" in line:
             self.breach("line-end", f"{octets[-40:]!r} does not end in CRLF alone")
         if self.in_data:
-            return self._text_line(line)
+            return self._text(octets)
         text = line.decode("utf-8", "surrogateescape")
         self.commands.append(text)
         if len(octets) > 512 + 1024:
@@ -247,22 +249,27 @@ class Customer:
             return refusal
         answer = self._answer("data", "354 go on")
         if answer[:1] == "3":
-            self.in_data = True
+            self.in_data = self._line_begins = self._only_lf = True
         elif answer != CLOSE:
             self.mail = None
         return answer
 
-    def _text_line(self, line: bytes) -> str | None:
+    def _text(self, octets: bytes) -> str | None:
+        """What ends in LF is a line only if it ends in CRLF (RFC 5321 section 4.1.1.4), or if the client has sent nothing else."""
         assert self.mail is not None
-        if line == b".":
+        begins = self._line_begins
+        if (octets == b".\r\n" and begins) or (octets == b".\n" and self._only_lf):
             self.in_data = False
             return self._taken()
-        if line.startswith(b".") and not line.startswith(b".."):
-            self.breach("stuffing", f"the line {line[:40]!r} begins with a dot that was not doubled")
-        line = line.removeprefix(b".")
-        if len(line) > 998:
-            self.breach("long-line", f"a text line of {len(line) + 2} octets")
-        self.mail.octets += line + b"\r\n"
+        self._line_begins = octets.endswith(b"\r\n")
+        self._only_lf = self._only_lf and not self._line_begins
+        if begins or self._only_lf:
+            if octets.startswith(b".") and not octets.startswith(b".."):
+                self.breach("stuffing", f"the line {octets[:40]!r} begins with a dot that was not doubled")
+            octets = octets.removeprefix(b".")
+        if len(octets) > 1000:
+            self.breach("long-line", f"a text line of {len(octets)} octets")
+        self.mail.octets += octets.removesuffix(b"\n").removesuffix(b"\r") + b"\r\n"
         return None
 
     def _bdat(self, rest: str) -> str | None:

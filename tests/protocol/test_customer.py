@@ -129,3 +129,17 @@ def test_two_servers_do_not_talk_for_ever() -> None:
     answers = [customer.take(b"500 5.5.1 not recognised\r\n") for _ in range(11)]
     assert [answer and answer[:3] for answer in answers] == ["500"] * 10 + ["421"]
     assert customer.ended == "cut" and kinds(customer) == ["unknown-command"]
+
+
+def test_only_a_dot_between_line_ends_ends_the_content() -> None:
+    customer = Customer("client.example.test", Manner())
+    codes = [answer and answer[:3] for answer in dialogue(customer, *proper(b"body\n", b".\r\n", b".\n", b"more"))]
+    assert codes == ["250", "250", "250", "354", None, None, None, None, "250", "221"]
+    assert bytes(customer.messages[0].octets) == b"body\r\n.\r\n\r\nmore\r\n" and "line-end" in kinds(customer)
+
+
+def test_a_client_that_knows_no_line_end_but_lf_is_heard_to_the_end() -> None:
+    customer = Customer("client.example.test", Manner())
+    answers = dialogue(customer, *(line + b"\n" for line in proper(b"text", b"..dot")))
+    assert [answer and answer[:3] for answer in answers] == ["250", "250", "250", "354", None, None, "250", "221"]
+    assert bytes(customer.messages[0].octets) == b"text\r\n.dot\r\n" and "line-end" in kinds(customer)

@@ -20,6 +20,11 @@ def _unseen(s: Any, verb: str, rest: bytes) -> bytes | None:
     return b"554 5.6.6 not found\r\n" if verb == "BURL" and s.state == "rcpt" else None
 
 
+def _forgets(s: Any, verb: str) -> None:
+    if verb == "RCPT" and s.buffer.startswith(b"BURL"):
+        s.buffer.clear()
+
+
 def _empty(s: Any, verb: str, rest: bytes) -> bytes | None:
     """What cannot be resolved counts as an empty text."""
     if verb != "BURL" or s.state != "rcpt":
@@ -40,6 +45,7 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("marker", "rfc4468/3.5/grammar", "BURL takes any marker", _takes(rb"UID=1 (FIRST|LAST LAST)")),
     ("unresolved", "rfc4468/3.2/fetch-fails", "What cannot be resolved is delivered empty", {"instead": _empty}),
     ("goes-on", "rfc4468/3.2/whole-transaction-fails", "The transaction survives a URL that fails", {"instead": _unseen}),
+    ("pipelined-lost", "rfc4468/3.2/pipelined", "A BURL that came with the RCPT before it is lost", {"after": _forgets}),
     ("submit-user", "rfc4468/3.3/submit-user", "The user's name in the URL is not looked at", _takes(rb"submit\+not-")),
 )  # fmt: skip
 FAULTS = [Fault(f"burl-{name}", requirement, summary, "submission", hooks) for name, requirement, summary, hooks in _TABLE]

@@ -165,10 +165,10 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
     ("rrvs-field-first", "rfc7293/5/parameter-before-field", "The field counts before the parameter", {"command": _field_first}),
     # NO-SOLICITING
     ("solicit-keyword", "rfc3865/2/keyword-parameter", "Classes stand apart", _offers("NO-SOLICITING", "NO-SOLICITING net.example:ADV org.example:X")),
-    ("solicit-refused", "rfc3865/2.3/parameter", "SOLICIT is not known", refuses("MAIL", rb"SOLICIT=org", b"555 5.5.4 no\r\n")),
+    ("solicit-refused", "rfc3865/2.3/parameter", "SOLICIT is not known", refuses("MAIL", rb"SOLICIT=example", b"555 5.5.4 no\r\n")),
     ("solicit-list", "rfc3865/2.3/parameter", "SOLICIT takes one class only", refuses("MAIL", rb"SOLICIT=\w[^ ,]+,\w[^ ,]+$")),
     ("solicit-short", "rfc3865/2.3/parameter", "MAIL lines end at 512 octets", refuses("MAIL", rb".{506}", b"500 5.5.2 line too long\r\n")),
-    ("solicit-any", "rfc3865/2.3/parameter-grammar", "SOLICIT takes anything", takes("MAIL", rb"SOLICIT(?!=org[^,; ]*(,org[^,; ]*)?$)")),
+    ("solicit-any", "rfc3865/2.3/parameter-grammar", "SOLICIT takes anything", takes("MAIL", rb"SOLICIT(?!=(?:org|example)[^,; ]*(,example[^,; ]*)?$)")),
     ("solicit-all", "rfc3865/2.3/consistent-policy", "Any class gets a message refused",
      {"instead": lambda s, v, rest: b"550 5.7.1 not wanted\r\n" if v == "RCPT" and "SOLICIT" in s.mail.parameters else None}),
     ("solicit-ignored", "rfc3865/2.3/announced-not-delivered", "The announced class is delivered",

@@ -324,6 +324,7 @@ _TURN: tuple[tuple[str, str, str, Hooks], ...] = (
      {"after": lambda s, v: s.reset() if v == "TURN" else None}),
 )  # fmt: skip
 _TURNED: tuple[tuple[str, str, str, Hooks], ...] = (
+    ("code-220", "rfc821/4.3/turn-codes", "TURN is accepted with 220", _reply("TURN", b"250 ", b"220 ")),
     ("speaks-first", "rfc821/3.8/turn-250-swaps", "EHLO follows the 250 without our greeting",
      {"reply": lambda s, o, v: o + b"EHLO mx.example.test\r\n" if v == "TURN" and o.startswith(b"250") else o}),
     ("stays-server", "rfc821/3.8/turn-250-swaps", "After 250 the server waits for commands", _says("TURN", _OK, lambda s, rest: bool(s.user))),
