@@ -84,7 +84,7 @@ class _Channel(asyncio.Protocol):
     def __init__(self, server: ReferenceServer, service: str) -> None:
         self.server = server
         self.service = service
-        implicit = service in ("smtps", "pop3s")
+        implicit = service in ("smtps", "pop3s") and server.world.settings.implicit_tls
         kind = Pop3Session if service.startswith("pop3") else SmtpSession
         self.session: Session = kind(server.world, service, tls=implicit)
         self.tls: ssl.SSLObject | None = None

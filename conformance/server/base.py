@@ -56,6 +56,7 @@ class Settings:
     tls: TlsLayer = TlsLayer()
     data_ends: tuple[bytes, ...] = (b"\r\n.\r\n",)
     plaintext_auth: bool = True
+    implicit_tls: bool = True  # on the ports that are for it (RFC 8314 section 3)
     dialup: str = "dialup.example.test"  # alice.dialup.example.test is held for alice (RFC 2645)
     turn: bool = False  # TURN is honoured after AUTH; always so in the profile exchange
     empty_turn: bool = False  # with no mail ATRN turns all the same (RFC 2645 section 5.2.1)

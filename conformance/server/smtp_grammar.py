@@ -87,7 +87,7 @@ def path(text: str, *, null: bool, postmaster: bool, utf8: bool, local_limit: in
             return Path("", ""), rest
         raise Syntax("501", "5.1.3", "an empty path is for MAIL only")
     if not inner.isascii() and not utf8:
-        raise Syntax("553", "5.6.7", "non-ASCII addresses need SMTPUTF8")
+        raise Syntax("550" if null else "553", "5.6.7", "non-ASCII addresses need SMTPUTF8")
     if postmaster and inner.lower() == "postmaster":
         return Path(inner, ""), rest
     if len(inner.encode()) + 2 > limit:

@@ -71,6 +71,7 @@ class Connection:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._handshaking = False
+        self._shaken = b""  # the first octets of a handshake
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[bool] | None = None
         self._paused = False
@@ -104,7 +105,9 @@ class Connection:
             self.buffer += data
         else:
             self._incoming.write(data)
-            if not self._handshaking:
+            if self._handshaking:
+                self._shaken = self._shaken or data[:200]
+            else:
                 self._decrypt()
         if len(self.buffer) > _HIGH and self._transport and not self._paused:
             self._transport.pause_reading()
@@ -332,7 +335,7 @@ class Connection:
                 except (ssl.SSLError, ValueError) as error:
                     self._flush()
                     reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or str(error)
-                    raise TransportError("tls", f"the TLS handshake failed: {reason}") from None
+                    raise TransportError("tls", f"the TLS handshake failed: {reason}", before or self._shaken) from None
         finally:
             self._handshaking = False
         self.tls = tls

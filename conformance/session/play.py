@@ -129,7 +129,11 @@ class Play:
             certificate = self.certificate if "certificate" in self.scenario.needs else None
             line.connection = await self.runner.connect(service, certificate=certificate)
         except TransportError as error:
-            raise Ended("inconclusive", str(error)) from None
+            if opening == "raw" and error.kind == "tls" and error.octets.startswith((b"220", b"+OK")):
+                # such scenarios are about the greeting, which belongs inside TLS here (RFC 8314 section 3)
+                grade = self.scenario.requirements[0].grade
+                raise Ended(grade, "the greeting comes in the clear", received=show(error.octets)) from None
+            raise Ended("inconclusive", str(error), received=show(error.octets)) from None
         self.transcript.remark(f"{name}: connected to {service}" if name != MAIN else f"connected to {service}")
         before, self.in_opening = self.in_opening, True
         try:
