@@ -31,6 +31,10 @@ def corpus() -> Corpus:
         ("pop3/auth-external/implicit-named", "sasl-external-refused", "fail", "-ERR"),
         ("esmtp/auth-oauthbearer/right-token-challenged", "", "pass", ""),
         ("esmtp/auth-oauthbearer/right-token-challenged", "sasl-oauth-refused", "fail", "535"),
+        ("esmtp/smtps/greeting-inside-tls", "", "pass", ""),
+        ("esmtp/smtps/greeting-inside-tls", "smtps-in-the-clear", "fail", "in the clear"),
+        ("pop3/pop3s/greeting-inside-tls", "pop3s-in-the-clear", "fail", "in the clear"),
+        ("pop3/pop3s/session", "pop3s-in-the-clear", "inconclusive", "WRONG_VERSION_NUMBER"),
     ],
 )
 def test_verdicts(corpus: Corpus, chosen: str, fault: str, verdict: str, reason: str) -> None:
