@@ -27,6 +27,12 @@ def _still_esmtp(s: Any, octets: bytes, sent: bytes) -> bytes:
     return re.sub(rb"(\swith\s+)SMTP\b", rb"\1ESMTP", octets, count=1) if s.memory.get("ehlo") else octets
 
 
+def _held(s: Any, line: bytes) -> bytes:
+    if line[:4].upper() == b"MAIL":
+        s.memory["held"] = b" HOLDFOR=" in line.upper()
+    return line
+
+
 _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
     ("ehlo-again-no-auth", "rfc5321/4.1.4/ehlo-again-list", "A second EHLO does not list AUTH",
      _again(lambda words: [word for word in words if not word.startswith("AUTH")])),
@@ -42,6 +48,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
 )  # fmt: skip
 FAULTS = [Fault(name, requirement, summary, "smtp", hooks) for name, requirement, summary, hooks in _TABLE]
 FAULTS += [
+    Fault("hold-for-ever", "rfc4865/4.2/released", "What is held is never released", "submission",
+          {"command": _held, "content": lambda s, octets, sent: None if s.memory.get("held") else octets}),
     Fault("smtps-in-the-clear", "rfc8314/3.3/handshake-first", "The port of implicit TLS greets in the clear", "smtps",
           settings={"implicit_tls": False}),
     Fault("pop3s-in-the-clear", "rfc8314/3.1/pop3s-handshake-first", "The port of implicit TLS greets in the clear", "pop3s",
