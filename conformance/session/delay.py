@@ -47,6 +47,9 @@ class LoginDelay:
             if number.isascii() and number.isdigit():
                 self.announced = float(number[:9])
 
+    def knows(self, user: str) -> bool:
+        return user in self._last
+
     def forget(self, user: str) -> None:
         """Another process may have logged in meanwhile."""
         self._last.pop(user, None)

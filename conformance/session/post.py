@@ -106,23 +106,22 @@ class PostOffice:
         if self.way is None and target.accounts and {"pop3", "pop3s"} & set(target.services):
             try:
                 await (await self.login(target.accounts[0])).leave()
-                await self._learn_delay(target.accounts[0])
             except (TransportError, TooLong):
                 pass
 
-    async def _learn_delay(self, account: Account) -> None:
+    async def learn_delay(self) -> None:
         """Whether an announced LOGIN-DELAY is enforced: that may be without its response code (RFC 2449 section 6.5)."""
-        delay = self.runner.delay
-        if not delay.announced or delay.seconds or not self.way:
+        delay, accounts = self.runner.delay, self.runner.target.accounts
+        if not delay.announced or delay.seconds or delay.accepted is not None or not accounts or not delay.knows(accounts[0].user):
             return
         deadline = time.monotonic() + 0.6  # a mailbox may be locked for a moment still
         while True:
             try:
-                await (await self._enter(account, self.way)).leave()
+                await (await self._login(accounts[0])).leave()
                 return
-            except Delayed:
+            except (Delayed, TooLong):
                 return
-            except Refused:
+            except TransportError:
                 if time.monotonic() > deadline:
                     delay.enforce()
                     return

@@ -141,6 +141,7 @@ class Runner:
             why = await self._probe_service(name)
             if why:
                 self.trouble[name] = why
+            await self.post.learn_delay()
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
