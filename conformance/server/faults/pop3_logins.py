@@ -117,14 +117,14 @@ def _not_opened(*verbs: str) -> Hooks:
 
 def _reads_noted(session: Any, verb: str) -> None:
     if verb == "RETR" and session.box:
-        read: set[str] = session.world.__dict__.setdefault("read_ever", set())
+        read: set[str] = session.box.__dict__.setdefault("read_ever", set())
         read.update(one.uid for one in session.messages)
 
 
 def _marks_read(session: Any, octets: bytes, verb: str) -> bytes:
     """What was read in an earlier session is marked at the login."""
     if verb == "PASS" and session.box and octets.startswith(b"+OK"):
-        read = session.world.__dict__.get("read_ever", set())
+        read = session.box.__dict__.get("read_ever", set())
         session.deleted = {n for n, one in enumerate(session.messages, 1) if one.uid in read}
     return octets
 
