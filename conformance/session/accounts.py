@@ -33,6 +33,7 @@ class Borrowed:
         self.account = account
         self.lock = FileLock(folder / f"account-{number}.lock") if folder else None
         self.busy = False
+        self.foreign = False  # another process has had it meanwhile
         self.contents: tuple[str, ...] | None = None
         self.seeds: list[bytes] = []
         self._last = folder / f"account-{number}.last" if folder else None
@@ -52,7 +53,7 @@ class Borrowed:
             return False
         assert self._last is not None
         if not self._last.exists() or self._last.read_text() != self._holder:
-            self.contents = None
+            self.contents, self.foreign = None, True
             self._last.write_text(self._holder)
         return True
 

@@ -13,6 +13,7 @@ from conformance.scenario.expression import Environment, ExpressionError, Value
 from conformance.scenario.infer import chain
 from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, family
 from conformance.session.connection import Connection, TransportError
+from conformance.session.delay import Delayed, TooLong, too_soon
 from conformance.session.transcript import Transcript
 from conformance.verdict.model import Ambient, Dialogue, Outcome
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from conformance.session.runner import Runner
 
 _POLICY = re.compile(rb"(?i)\b4\.7\.[0-9]+\b|gr[ea]y-?list|too many (?:connections|errors)|rate.?limit|throttl|slow down")
+_PAUSES = {"rfc2449/6.5/login-delay-enforced", "rfc2449/6.5/login-delay-over"}
 _LATER = re.compile(rb"(?i)try again later")  # of 452 it is said of storage, recipients, messages: no ordinary transaction runs out of these
 
 
@@ -48,6 +50,8 @@ class Line:
         self.turned = False
         self.quitting = False
         self.odd = False  # we sent a bare CR or LF: how many replies that makes is not settled
+        self.login = ""  # the POP3 verb of a login that awaits its reply
+        self.entered = False
 
     @property
     def label(self) -> str:
@@ -83,6 +87,8 @@ class Play:
         self.seeds: list[bytes] = []
         self.in_opening = False
         self.certificate: Path | None = None  # the borrowed account's, for `-- tls certificate`
+        self.users: list[str] = []  # of the borrowed accounts
+        self.delayed = False  # LOGIN-DELAY ended it: to be played once more
 
     # -- the whole ----------------------------------------------------------------------------
 
@@ -96,6 +102,11 @@ class Play:
             outcome = ended.outcome
             if self.worst and outcome.verdict == "pass":
                 outcome = self.worst
+        except Delayed:
+            self.delayed = True
+            outcome = Outcome("not-applicable", "the target lets nobody log in again so soon (LOGIN-DELAY)")
+        except TooLong as error:
+            outcome = Outcome("not-applicable", str(error))
         except ExpressionError as error:
             outcome = Outcome("inconclusive", f"the scenario cannot be evaluated: {error}")
         except TransportError as error:
@@ -106,7 +117,7 @@ class Play:
         await self._farewell()
         outcome.transcript = Dialogue(self.transcript.entries)
         outcome.notes = self.notes + outcome.notes
-        if outcome.verdict == "fail":  # what came unasked is then a consequence, told already
+        if outcome.verdict in ("fail", "inconclusive"):  # what came unasked is then a consequence, told already
             self.ambient = [one for one in self.ambient if one.check not in ("unsolicited", "hang")]
         outcome.ambient = self.ambient
         outcome.expected, outcome.received, outcome.reason = (
@@ -213,7 +224,25 @@ class Play:
         self.remember(line, reply)
         return reply
 
+    async def before_login(self, line: Line, verb: str) -> None:
+        """A POP3 login is about to be tried: waits where the target wants a pause. Raises TooLong."""
+        line.login = "" if line.entered else verb
+        if line.login and not self.times_logins:
+            waited = await self.runner.delay.ready(self.users)
+            if waited:
+                self.transcript.remark(f"waited {waited:.1f} s: the target wants a pause between logins (LOGIN-DELAY)")
+
+    @property
+    def times_logins(self) -> bool:
+        """Whether the scenario is about the very pause."""
+        return any(one.id in _PAUSES for one in self.scenario.requirements)
+
     def remember(self, line: Line, reply: Reply) -> None:
+        if line.login and too_soon(reply.code, reply.text) and not self.times_logins and self.runner.delay.refused(self.users):
+            raise Delayed
+        if line.login not in ("", "USER") and reply.code == "+OK":
+            self.runner.delay.entered(self.users)
+            line.entered = True
         if line.reply is None:
             line.greeting = reply.text
         line.reply = reply

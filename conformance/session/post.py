@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import Reply, keywords, show
 from conformance.session.connection import Connection, TransportError
-from conformance.session.login import Way, candidates, log_in
+from conformance.session.delay import Delayed, TooLong
+from conformance.session.login import Way, candidates
 from conformance.target import Account
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class PostOffice:
         while True:
             try:
                 return await self._login(account)
+            except Delayed:
+                deadline = time.monotonic() + self.limits.reply_timeout
             except Refused as error:
                 if time.monotonic() > deadline or b"AUTH" in error.octets:
                     raise
@@ -107,8 +110,26 @@ class PostOffice:
         if self.way is None and target.accounts and {"pop3", "pop3s"} & set(target.services):
             try:
                 await (await self.login(target.accounts[0])).leave()
-            except TransportError:
+            except (TransportError, TooLong):
                 pass
+
+    async def learn_delay(self) -> None:
+        """Whether an announced LOGIN-DELAY is enforced: that may be without its response code (RFC 2449 section 6.5)."""
+        delay, accounts = self.runner.delay, self.runner.target.accounts
+        if not delay.announced or delay.seconds or delay.accepted is not None or not accounts or not delay.knows(accounts[0].user):
+            return
+        deadline = time.monotonic() + 0.6  # a mailbox may be locked for a moment still
+        while True:
+            try:
+                await (await self._login(accounts[0])).leave()
+                return
+            except (Delayed, TooLong):
+                return
+            except TransportError:
+                if time.monotonic() > deadline:
+                    delay.enforce()
+                    return
+                await asyncio.sleep(0.1)
 
     async def _login(self, account: Account) -> _Client:
         trouble: TransportError | None = None
@@ -155,7 +176,7 @@ class PostOffice:
                 await client.connection.handshake(context, self.runner.target.host, self.limits.reply_timeout)
             if "UTF8" in (self.runner.facts.offers.get((self._service, "plain")) or {}):
                 await client.say(b"UTF8")  # RFC 6856: else messages that need it are refused or altered
-            if await log_in(way, account.user, account.password, greeting.text, say) != "+OK":
+            if await self.runner.delay.log_in(way, account.user, account.password, greeting.text, say) != "+OK":
                 raise Refused("login", heard[-1])
         except BaseException:
             client.connection.close()

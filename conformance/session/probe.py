@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from conformance.protocol.reply import keywords, show
 from conformance.scenario.model import family
 from conformance.session.connection import TransportError
-from conformance.session.login import candidates, log_in
+from conformance.session.delay import TooLong
+from conformance.session.login import candidates
 from conformance.session.post import _Client
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ async def probe_service(runner: Runner, service: str) -> str:
     finally:
         for phase, words in found.items():
             runner.facts.offers[service, phase] = words
+            if kind == "pop3":
+                runner.delay.announce(words)
             runner.capabilities.setdefault(service, {})[phase] = [" ".join((key, *rest)) for key, rest in words.items()]
         client.connection.write(b"QUIT\r\n")
         client.connection.close()
@@ -82,8 +85,11 @@ async def _after_login(
 
         banner = runner.greetings[service].encode()
         for way in candidates(found.get("tls") or found["plain"], banner, False):
-            if await log_in(way, account.user, account.password, banner, say) == "+OK":
-                return await _ask(runner, client, service)
+            try:
+                if await runner.delay.log_in(way, account.user, account.password, banner, say) == "+OK":
+                    return await _ask(runner, client, service)
+            except TooLong:
+                return None
         return None
     offered = found.get("tls") or found["plain"]
     mechanisms = [word.upper() for word in offered.get("AUTH", ())]

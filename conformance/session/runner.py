@@ -17,6 +17,7 @@ from conformance.scenario.placing import placed
 from conformance.scenario.plan import Facts, not_applicable, unsafe
 from conformance.session.accounts import Borrowed, Pool
 from conformance.session.connection import KEY_LOG, Connection, TransportError
+from conformance.session.delay import Delayed, LoginDelay, TooLong
 from conformance.session.play import Play
 from conformance.session.post import PostOffice, Refused
 from conformance.session.probe import probe_service
@@ -31,6 +32,7 @@ _TLS_VERSIONS = {
     "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
 }  # fmt: skip
 _LEAST_SIZE = 65536  # octets of a message that a server must take at least: RFC 5321 section 4.5.3.1.7
+_REPLAYS = 8  # of a scenario whose logins came too soon, each time after a longer pause
 _DEAD_AFTER = 3  # refused connections in a row, after which the rest is not tried one by one
 
 
@@ -56,6 +58,7 @@ class Runner:
         self.capabilities: dict[str, dict[str, list[str]]] = {}
         self.trouble: dict[str, str] = {}  # service → why it could not be probed
         self.post = PostOffice(self)
+        self.delay = LoginDelay()
         self.pool = Pool(target, lock_dir, share)
         self._contexts: dict[tuple[str, bool, Path | None], ssl.SSLContext | None] = {}
         self._refused = 0
@@ -135,14 +138,22 @@ class Runner:
 
     async def _probe(self, scenarios: Sequence[Scenario] | None, only: Collection[str] | None) -> None:
         for name in [one for one in self.target.services if only is None or one in only]:  # one after the other: a mailbox opens to one session at a time
-            why = await probe_service(self, name)
+            why = await self._probe_service(name)
             if why:
                 self.trouble[name] = why
+            await self.post.learn_delay()
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
         self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery
         await self.post.learn()
+
+    async def _probe_service(self, name: str) -> str:
+        while True:  # a delay that does not end is TooLong
+            try:
+                return await probe_service(self, name)
+            except Delayed:
+                pass
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""
@@ -159,7 +170,7 @@ class Runner:
             start = time.monotonic()
             found = await self.post.fetch(account.address, token, 1, 1)
             self.post.slowest = time.monotonic() - start
-        except (TransportError, ValueError, IndexError) as error:
+        except (TransportError, TooLong, ValueError, IndexError) as error:
             return f"mail to {account.address} could not be delivered and read: {error}"
         if not found:
             self.facts.lost = True
@@ -219,14 +230,25 @@ class Runner:
     slow = False
 
     async def _guarded(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
+        for one in accounts:
+            if one.foreign:
+                self.delay.forget(one.account.user)
+                one.foreign = False
         try:
-            return await self._play(scenario, accounts)
+            for _attempt in range(_REPLAYS):
+                outcome, again = await self._play(scenario, accounts)
+                if not again:
+                    break
+            return outcome
+        except TooLong as error:
+            return Outcome("not-applicable", str(error))
         except TransportError as error:
             return Outcome("inconclusive", f"the mailbox could not be made ready: {error}")
         except (ExpressionError, ValueError, IndexError) as error:
             return Outcome("inconclusive", f"the scenario cannot be played: {error}")
 
-    async def _play(self, scenario: Scenario, accounts: list[Borrowed]) -> Outcome:
+    async def _play(self, scenario: Scenario, accounts: list[Borrowed]) -> tuple[Outcome, bool]:
+        """The outcome of one play, and whether it came too soon to be one."""
         start = time.monotonic()
         variables = self._variables(scenario, accounts)
         env = Environment(variables)
@@ -234,13 +256,16 @@ class Runner:
             if not template.functions & PLAYER_FUNCTIONS.keys():
                 variables[name] = template.evaluate(env)
         play = Play(self, scenario, variables)
+        play.users = [one.account.user for one in accounts] if scenario.family == "pop3" else []
         play.certificate = accounts[0].account.certificate if accounts else None
         if scenario.seeded:
-            outcome = await self._seed(scenario, accounts[0], variables)
-            if outcome:
-                return outcome
+            unseeded = await self._seed(scenario, accounts[0], variables)
+            if unseeded:
+                return unseeded, False
             play.seeds = accounts[0].seeds
         touched = bool({"deletes"} & scenario.effects) or scenario.reads_mail or self._removes_what_was_read
+        if play.times_logins:
+            await self.delay.ready(play.users)
         outcome = await play.run()
         if scenario.seeded and (touched or outcome.verdict not in ("pass", "deviation")):
             accounts[0].contents = None
@@ -248,7 +273,7 @@ class Runner:
             for one in accounts:
                 one.contents = None
         outcome.duration = time.monotonic() - start
-        return outcome
+        return outcome, play.delayed
 
     @property
     def _removes_what_was_read(self) -> bool:

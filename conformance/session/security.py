@@ -139,6 +139,8 @@ async def _exchange(play: Play, line: Line, name: str, step: Auth, exchange: sas
     apart: Callable[..., Awaitable[Any]] = asyncio.to_thread if name == "GSSAPI" else _at_once
     first = await apart(next, exchange)
     command = f"{step.verb} {name}".encode()
+    if line.family == "pop3":
+        await play.before_login(line, step.verb)
     # The limit on command lines holds for AUTH too: RFC 4954 section 4, RFC 5034 section 4.
     room = (255 if line.family == "pop3" else 512) - len(command) - 3
     fits = first is not None and len(base64.b64encode(first) or b"=") <= room

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from conformance.protocol.reply import show
 from conformance.scenario.functions import octets as as_octets
 from conformance.scenario.model import Simple, Tls
 from conformance.session.connection import TransportError
-from conformance.session.login import Way, log_in
+from conformance.session.login import Way
 from conformance.session.play import Ended, Line, Play
 from conformance.session.security import tls
 
@@ -124,7 +123,7 @@ async def _turn(play: Play, step: Simple, line: Line) -> None:
 async def _login(play: Play, step: Simple, line: Line) -> None:
     user, password = (as_octets(play.env.variables[key]).decode() for key in ("user", "password"))
     way = play.runner.post.way or Way()
-    deadline = time.monotonic() + play.limits.reply_timeout
+    line.login = ""
 
     async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
         line.live.write(octets + b"\r\n")
@@ -135,15 +134,13 @@ async def _login(play: Play, step: Simple, line: Line) -> None:
     try:
         if way.tls and line.live.tls is None and (await say(b"STLS", b"STLS"))[0] == "+OK":
             await tls(play, Tls(step.line, "-- tls", line.name))
-        code = await log_in(way, user, password, line.greeting, say)
-        while code != "+OK" and line.reply and b"[LOGIN-DELAY" in line.reply.octets and time.monotonic() < deadline:
-            await asyncio.sleep(0.25)  # RFC 2449 section 6.5: refused for its own sake, until the delay is over
-            code = await log_in(way, user, password, line.greeting, say)
+        code = await play.runner.delay.log_in(way, user, password, line.greeting, say)
     except TransportError as error:
         raise Ended("inconclusive", f"the login got no answer: {error}", step.source.strip(), line=step.line) from None
     if code != "+OK":
         received = show(line.reply.octets) if line.reply else ""
         raise Ended("inconclusive", "the login was refused", step.source.strip(), received, step.line)
+    line.entered = True
 
 
 _SIMPLE: dict[str, Callable[[Play, Simple, Line], Awaitable[None]]] = {

@@ -37,6 +37,7 @@ _GAP = 0.01  # seconds between forced segments
 _SHOWN = 8000  # octets of what is sent at once that a transcript shows
 _WHOLE = 1 << 20  # octets that leave in one write; more are not put together, they would be in memory twice
 _LISTS = (b"EHLO", b"LHLO", b"CAPA")
+_LOGINS = (b"USER", b"PASS", b"APOP", b"AUTH")
 
 
 async def send(play: Play, step: Send) -> None:
@@ -45,6 +46,7 @@ async def send(play: Play, step: Send) -> None:
         return
     connection = line.live
     parts: list[list[bytes]] = [[]]
+    login = ""
     for payload in step.payloads:
         if payload.kind == "segment":
             parts.append([])
@@ -58,6 +60,8 @@ async def send(play: Play, step: Send) -> None:
         if head in _LISTS:
             line.listing = True
         line.quitting = head == b"QUIT"
+        if head in _LOGINS:
+            login = head.decode()
         if head == b"MAIL" and b"SMTPUTF8" in octets.upper():
             line.utf8 = True
         if not octets.count(b"\r") == octets.count(b"\n") == octets.count(b"\r\n"):
@@ -65,6 +69,10 @@ async def send(play: Play, step: Send) -> None:
         if payload.kind == "line":
             parts[-1].append(b"\r\n")
         del octets  # it may have megabytes
+    if login and line.family == "pop3":
+        await play.before_login(line, login)
+    elif line.reply is None or line.reply.code != "+":  # else what is sent belongs to the login still
+        line.login = ""
     shown = b"".join(chain.from_iterable(parts)) if step.split else _head(parts)
     play.transcript.add("C", shown[:_SHOWN], line.label, connection.tls is not None)
     if step.split:
