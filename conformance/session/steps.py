@@ -190,10 +190,15 @@ async def receive(play: Play, step: Receive) -> None:
     form = texts.pop("form", "plain")
     manner = Manner(offers, {key: text.split("|") for key, text in texts.items()}, form)
     customer, ended = await receive_mail(play, line, manner)
+    commands = "\r\n".join(customer.commands).encode("utf-8", "surrogateescape")
+    offered = as_octets(play.env.variables.get("received_commands", b"")) + b"\r\n" + commands
+    if play.env.variables.get("odmr_domain") == b"" and ended == "quit" and b"\nMAIL " not in offered.upper():
+        # No domain is known to be held, so the account's own was tried: to turn and QUIT at once says that nothing waits (RFC 2645 section 5.2.1).
+        raise Ended("not-applicable", "no mail waits for the account: the target took the turn and sent QUIT")
     play.env.variables.update(
         received=b"".join(bytes(one.octets) for one in customer.messages),
         received_count=len(customer.messages),
-        received_commands="\r\n".join(customer.commands).encode("utf-8", "surrogateescape"),
+        received_commands=commands,
         received_breaches="\r\n".join(customer.breaches).encode("utf-8", "surrogateescape"),
         received_ended=ended.encode(),
     )
