@@ -214,6 +214,8 @@ FAULTS = [
           _size(b"552 5.3.4 too big\r\n", lambda size, limit: size == limit)),
     Fault("size-excess-501", "rfc1870/6.1/declared-too-big-552", "A declared size over the limit is answered with 501", "smtp",
           _size(b"501 5.3.4 too big\r\n", lambda size, limit: size > limit)),
+    Fault("size-wraps", "rfc1870/6.1/declared-too-big-552", "A declared size is taken modulo 2 to the 32nd", "smtp",
+          _size(b"250 2.1.0 ok\r\n", lambda size, limit: size > limit >= size % 2**32)),
     Fault("size-ten-digits", "rfc1870/4/twenty-digits", "A size of more than ten digits is a syntax error", "smtp",
           _says("MAIL", rb" SIZE=[0-9]{11}", b"501 5.5.4 too many digits\r\n")),
     Fault("size-without-value", "rfc1870/6.1/no-value", "SIZE without a value is ignored", "smtp", _takes("MAIL", rb" SIZE=?(?= |$)")),
