@@ -27,7 +27,35 @@ def _traced_once(s: Any, octets: bytes, sent: bytes) -> bytes:
     return octets
 
 
+def _unlocked(mechanism: str) -> dict[str, Any]:
+    def after(s: Any, verb: str) -> None:
+        if verb == mechanism and s.state == "transaction":
+            s.box.locked = False
+
+    return {"after": after}
+
+
+def _retr_once(s: Any, octets: bytes, lines: list[bytes]) -> bytes:
+    if s.verb != "RETR":
+        return octets
+    again = getattr(s, "sent_last", None) == lines
+    s.sent_last = lines
+    return b"" if again else octets
+
+
+def _second_list(s: Any, words: list[str]) -> list[str]:
+    s.greetings = getattr(s, "greetings", 0) + 1
+    return words if s.greetings == 1 or s.tls else []
+
+
+_R = "rfc1939/"
 FAULTS = [
     Fault("auth-forgets-ehlo", "rfc4954/4/greeting-outlives-auth", "After AUTH a new EHLO is needed", "smtp", {"reply": _lapses, "instead": _needs_ehlo}),
     Fault("second-message-no-received", "rfc5321/4.4/received-inserted", "Only a session's first message gets a Received field", "smtp", {"content": _traced_once}),
+    Fault("ehlo-lists-once", "rfc5321/4.1.4/ehlo-again", "A second EHLO lists nothing", "smtp", {"capabilities": _second_list}),
+    Fault("pop3-apop-no-lock", _R + "4/exclusive-lock", "A login by APOP leaves the maildrop open", "pop3", _unlocked("APOP")),
+    Fault("pop3-auth-no-lock", _R + "4/exclusive-lock", "A login by AUTH leaves the maildrop open", "pop3", _unlocked("AUTH")),
+    Fault("pop3-retr-once", _R + "5/retr-whole-message", "The same message is sent once in a row only", "pop3", {"block": _retr_once}),
+    Fault("pop3-retr-64k", _R + "5/retr-whole-message", "What goes beyond 64 kilobytes is not sent", "pop3",
+          {"block": lambda s, o, lines: o[: o[:65536].rfind(b"\r\n") + 2] if s.verb == "RETR" else o}),
 ]
