@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from conformance.session.play import Line, Play
 
 _GAP = 0.01  # seconds in which what was pipelined arrives
+_LONGEST = 120.0  # seconds for all that waits
 _MAX = 64 * 1024 * 1024  # octets of one chunk
 
 
@@ -36,8 +37,10 @@ async def receive_mail(play: Play, line: Line, manner: Manner) -> tuple[Customer
                 await asyncio.sleep(0.001)
         return True
 
+    end = asyncio.get_running_loop().time() + _LONGEST
+
     async def hear() -> bytes:
-        deadline = asyncio.get_running_loop().time() + play.limits.reply_timeout
+        deadline = min(asyncio.get_running_loop().time() + play.limits.reply_timeout, end)
         if not customer.chunk:
             octets = await connection.line(deadline)
         elif customer.chunk > _MAX:

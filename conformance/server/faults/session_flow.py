@@ -52,6 +52,8 @@ _R = "rfc1939/"
 FAULTS = [
     Fault("auth-forgets-ehlo", "rfc4954/4/greeting-outlives-auth", "After AUTH a new EHLO is needed", "smtp", {"reply": _lapses, "instead": _needs_ehlo}),
     Fault("second-message-no-received", "rfc5321/4.4/received-inserted", "Only a session's first message gets a Received field", "smtp", {"content": _traced_once}),
+    Fault("turn-unturned", "rfc821/3.8/turn-250-swaps", "TURN gets 250 and nothing turns", "smtp",
+          {"instead": lambda s, verb, rest: b"250 2.0.0 ok\r\n" if verb == "TURN" else None}),
     Fault("ehlo-lists-once", "rfc5321/4.1.4/ehlo-again", "A second EHLO lists nothing", "smtp", {"capabilities": _second_list}),
     Fault("pop3-apop-no-lock", _R + "4/exclusive-lock", "A login by APOP leaves the maildrop open", "pop3", _unlocked("APOP")),
     Fault("pop3-auth-no-lock", _R + "4/exclusive-lock", "A login by AUTH leaves the maildrop open", "pop3", _unlocked("AUTH")),
