@@ -48,10 +48,20 @@ def _second_list(s: Any, words: list[str]) -> list[str]:
     return words if s.greetings == 1 or s.tls else []
 
 
+def _first_alone(s: Any, octets: bytes, verb: str) -> bytes:
+    if verb == "RCPT" and octets.startswith(b"5"):
+        s.memory["refused"] = s.mail
+    elif verb == "DATA" and octets.startswith(b"354") and s.memory.get("refused") is s.mail:
+        del s.mail.recipients[1:]
+    return octets
+
+
 _R = "rfc1939/"
 FAULTS = [
     Fault("auth-forgets-ehlo", "rfc4954/4/greeting-outlives-auth", "After AUTH a new EHLO is needed", "smtp", {"reply": _lapses, "instead": _needs_ehlo}),
     Fault("second-message-no-received", "rfc5321/4.4/received-inserted", "Only a session's first message gets a Received field", "smtp", {"content": _traced_once}),
+    Fault("refused-recipient-hides-next", "rfc5321/3.3/rcpt-any-number-of-times", "After a refused recipient only the first gets the message", "smtp",
+          {"reply": _first_alone}),
     Fault("turn-unturned", "rfc821/3.8/turn-250-swaps", "TURN gets 250 and nothing turns", "smtp",
           {"instead": lambda s, verb, rest: b"250 2.0.0 ok\r\n" if verb == "TURN" else None}),
     Fault("ehlo-lists-once", "rfc5321/4.1.4/ehlo-again", "A second EHLO lists nothing", "smtp", {"capabilities": _second_list}),
