@@ -65,3 +65,8 @@ def test_keywords() -> None:
 def test_shown_octets_are_inert() -> None:
     assert show(b"\x1b[2J\x00\xe9\r\n") == "\\x1b[2J\\x00\\xe9\\r\\n"
     assert show(b"x" * 500).endswith("(500 octets)")
+
+
+def test_a_challenge_may_be_longer_than_a_reply() -> None:
+    assert not smtp_reply([b"334 " + b"QUFB" * 200 + b"\r\n"]).breaches
+    assert [one.check for one in smtp_reply([b"250 " + b"QUFB" * 200 + b"\r\n"]).breaches] == ["length"]
