@@ -1,22 +1,55 @@
-"""On which service a scenario about AUTH is played: the port of mail submission where the one of relaying offers none."""
+"""Where a scenario is played whose capability the target offers elsewhere only: on the port of mail submission, or inside TLS."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from conformance.scenario.infer import chain, flat
-from conformance.scenario.model import Auth, Corpus, Scenario, Send
+from conformance.scenario.model import Auth, Corpus, Open, Scenario, Send, Tls
 from conformance.scenario.plan import Facts, not_applicable
 
 _IN_TLS = {"tls": "ehlo", "authenticated": "authenticated", "auth-mail": "auth-mail", "auth-rcpt": "auth-rcpt", "auth-data": "auth-data"}
 _STARTTLS = "plain: STARTTLS"
+_LIFTED = {
+    ("smtp", "ehlo"): "tls", ("smtp", "mail"): "tls-mail", ("smtp", "rcpt"): "tls-rcpt", ("smtp", "data"): "tls-data",
+    ("pop3", "connected"): "tls",
+}  # fmt: skip
+_UPGRADES = ("STARTTLS", "STLS")
 
 
 def placed(scenario: Scenario, corpus: Corpus, facts: Facts) -> Scenario:
-    """The scenario, or the same one on ``submission`` or ``smtps`` if port smtp offers no AUTH and these do.
+    """The scenario, or the same one on ``submission`` or ``smtps`` if port smtp offers no AUTH and these do, or inside TLS.
 
     A server that takes mail from anywhere need not let anybody log in there; RFC 6409 section 4.3 has submission do so.
+    Logins, and Exchange's verbs, are often offered inside TLS alone.
     """
+    found = _on_service(scenario, corpus, facts)
+    if not not_applicable(found, corpus, facts):
+        return found
+    lifted = _in_tls(found, corpus)
+    return lifted if lifted and not not_applicable(lifted, corpus, facts) else found
+
+
+def _in_tls(scenario: Scenario, corpus: Corpus) -> Scenario | None:
+    """The same scenario after STARTTLS or STLS; None if it is about the clear, or about TLS itself.
+
+    A need of a phase (``plain: AUTH``) keeps a scenario where it is; so does ``clear`` in its name.
+    """
+    opening = _LIFTED.get((scenario.family, scenario.opening))
+    offered = any(need[:1].isupper() for need in scenario.needs)
+    kept = any(": " in need or need.startswith(("not ", *_UPGRADES)) for need in scenario.needs) or "clear" in re.split("[-/]", scenario.id)
+    if not opening or not offered or kept or scenario.service in ("smtps", "pop3s"):
+        return None
+    for step in flat(scenario.steps):
+        if isinstance(step, (Tls, Open)):
+            return None
+        if isinstance(step, Send) and any(one.template.constant.upper().startswith((b"STARTTLS", b"STLS")) for one in step.payloads):
+            return None
+    return replace(scenario, opening=opening)
+
+
+def _on_service(scenario: Scenario, corpus: Corpus, facts: Facts) -> Scenario:
     unknown = "smtp" in facts.services and facts.offers.get(("smtp", "plain")) is None
     if scenario.service != "smtp" or unknown or _offers(facts, "smtp") or not _about_auth(scenario, corpus):
         return scenario

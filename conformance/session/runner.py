@@ -184,6 +184,7 @@ class Runner:
         which there are few, before all others.
         """
         played = []
+        inside: set[str] = set()
         for asked in scenarios:
             scenario = placed(asked, self.corpus, self.facts)
             outcome = self.applies(scenario)
@@ -191,6 +192,8 @@ class Runner:
                 on_outcome(asked, outcome)
             else:
                 played.append(scenario)
+                if scenario.opening != asked.opening and scenario.service not in ("smtps", "pop3s"):
+                    inside.add(scenario.id)
         played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
         queue = Queue(self.pool, played, self.connections)
 
@@ -206,6 +209,8 @@ class Runner:
                 finally:
                     queue.done(scenario, accounts)
                 outcome.service = scenario.service
+                if scenario.id in inside:
+                    outcome.notes.append("played inside TLS, as what it needs is not offered in the clear")
                 on_outcome(scenario, outcome)
 
         async with asyncio.TaskGroup() as group:

@@ -65,8 +65,8 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
     ("other-line", "rfc2034/4/each-line", "The second line of a reply has a status code of its own", _second_line(b"2.7.0 see the manual")),
     ("unknown", "rfc3463/3.6/invalid-command", "An unknown command has the status 5.5.4", _turns("XQZZY", b"5.5.1", b"5.5.4")),
     ("sequence", "rfc3463/3.6/invalid-command", "A bad sequence has the status 5.5.2", {"reply": lambda s, octets, verb: octets.replace(b"503 5.5.1", b"503 5.5.2")}),
-    ("no-kind", "rfc3463/3.6/syntax-error", "Errors of syntax have the status 5.0.0",
-     {"reply": lambda s, octets, verb: re.sub(rb"^501 5\.\d\.\d", b"501 5.0.0", octets)}),
+    ("no-kind", "rfc3463/3.6/syntax-error", "Errors of syntax have the status of a refusal by policy",
+     {"reply": lambda s, octets, verb: re.sub(rb"^501 5\.\d\.\d", b"501 5.7.1", octets)}),
     ("mailbox", "rfc3463/3.2/bad-mailbox", "An unknown recipient has the status 5.3.0", _turns("RCPT", b"550 5.1.1", b"550 5.3.0")),
 )  # fmt: skip
 FAULTS = [Fault(f"code-{name}", requirement, summary, "smtp", hooks) for name, requirement, summary, hooks in _TABLE]
