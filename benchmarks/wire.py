@@ -210,11 +210,12 @@ _CONTEXTS: list[ssl.SSLContext] = []
 def contexts() -> list[ssl.SSLContext]:
     """The client's and the server's."""
     if not _CONTEXTS:
-        from conformance.server.app import certificates
+        from conformance.server.app import server_context
+        from conformance.server.base import TlsLayer
 
         client = ssl.create_default_context()
         client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-        _CONTEXTS.extend((client, certificates()[1]))
+        _CONTEXTS.extend((client, server_context(TlsLayer())[0]))
     return _CONTEXTS
 
 
