@@ -64,6 +64,8 @@ FAULTS = [
           {"reply": _first_alone}),
     Fault("turn-unturned", "rfc821/3.8/turn-250-swaps", "TURN gets 250 and nothing turns", "smtp",
           {"instead": lambda s, verb, rest: b"250 2.0.0 ok\r\n" if verb == "TURN" else None}),
+    Fault("ehlo-after-helo", "rfc5321/4.1.4/ehlo-again", "EHLO after HELO is out of order", "smtp",
+          {"instead": lambda s, verb, rest: b"503 5.5.1 greeted already\r\n" if verb == "EHLO" and s.greeted == "HELO" else None}),
     Fault("ehlo-lists-once", "rfc5321/4.1.4/ehlo-again", "A second EHLO lists nothing", "smtp", {"capabilities": _second_list}),
     Fault("pop3-apop-no-lock", _R + "4/exclusive-lock", "A login by APOP leaves the maildrop open", "pop3", _unlocked("APOP")),
     Fault("pop3-auth-no-lock", _R + "4/exclusive-lock", "A login by AUTH leaves the maildrop open", "pop3", _unlocked("AUTH")),
