@@ -163,7 +163,6 @@ _CASES: tuple[tuple[str, str, str, Hooks], ...] = (
      _reply(lambda octets: octets[:-2].replace(b"\r\n", b"\n") + b"\r\n", "EHLO")),
     ("form-two-codes", "4.2.1/same-code", "The last line of the EHLO list has a code of its own",
      _reply(lambda octets: re.sub(rb"(?m)^250 ", b"251 ", octets), "EHLO")),
-    ("form-quit-text", "4.2.2/221-names-domain", "221 does not name the server", _turns("QUIT", b"mx.example.test closes", b"Good-bye, all!")),
     ("form-ehlo-200", "rfc1123/5.2.10/listed-codes-only", "EHLO gets 200", _reply(lambda octets: octets.replace(b"250", b"200"), "EHLO")),
     ("form-blank-501", "4.1.1/trailing-space-tolerated", "An unknown command with a blank behind it gets 501",
      {"command": _blank_counts, "reply": _blank_told}),
