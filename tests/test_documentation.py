@@ -13,6 +13,7 @@ import pytest
 
 from conformance import cli, target
 from conformance.protocol import customer
+from conformance.report.coverage import fates
 from conformance.scenario import build, delivered, dialogue, directive, functions, names
 from conformance.scenario.loader import load
 from conformance.scenario.model import AMBIENT, EFFECTS, SERVICES
@@ -96,3 +97,8 @@ def test_the_tree() -> None:
     files = {path.name for path in (HERE / "conformance").glob("*.py")} - {"__init__.py", "__main__.py"}
     folders = {path.name + "/" for path in (HERE / "conformance").iterdir() if (path / "__init__.py").is_file()}
     assert {name for name in files | folders if name not in tree} == set()
+
+
+def test_every_requirement_is_tried_or_says_why_not() -> None:
+    open_ones = [one.id for found in fates(load()).values() for one, fate in found if fate == "open"]
+    assert not open_ones
