@@ -47,6 +47,7 @@ _LAYERS: tuple[tuple[str, str, str, TlsLayer], ...] = (
     ("tls-1-3-only", "rfc9325/3.1.1/tls-1.2", "TLS 1.2 is not negotiated", TlsLayer(oldest="TLSv1_3")),
     ("tls-1-2-only", "rfc9325/3.1.1/tls-1.3", "TLS 1.3 is not negotiated", TlsLayer(newest="TLSv1_2")),
     ("tls-other-name", "rfc7817/3/certificate-names", "The certificate names another host", TlsLayer(names=("www.example.test",))),
+    ("tls-1-1-at-most", "rfc8314/4/access-tls-1-2", "Nothing newer than TLS 1.1 is known", TlsLayer(oldest="TLSv1", newest="TLSv1_1", ciphers=_OLD)),
     ("tls-1-0-access", "rfc8314/4/access-old-tls-refused", "TLS 1.0 is negotiated", TlsLayer(oldest="TLSv1", ciphers=_OLD)),
     ("tls-cbc", "rfc8314/4/access-ciphers", "Only cipher suites with CBC are known",
      TlsLayer(newest="TLSv1_2", ciphers="ECDHE-ECDSA-AES128-SHA256")),
