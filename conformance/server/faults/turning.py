@@ -23,6 +23,12 @@ def _client(change: Callable[[bytes], bytes]) -> Hooks:
     return {"client": lambda s, octets, reply: change(octets)}
 
 
+def _read_once(s: Any, octets: bytes) -> bytes:
+    """Of a server that waits for the reply to its DATA with one read: what that brings is the reply."""
+    turned = any(getattr(extension, "relay", None) for extension in s.extensions)
+    return octets if not turned or octets[:1] != b"3" or octets.endswith(b"\r\n") else octets + b"\r\n"
+
+
 def _content(change: Callable[[bytes], bytes]) -> Hooks:
     """The content that the server sends as client is changed, its last line aside."""
 
@@ -205,6 +211,9 @@ _ATRN: tuple[tuple[str, str, str, Hooks], ...] = (
     ("one-message-only", "5.3/every-message", "One message is sent a session", {"waiting": lambda s, waiting, domains: waiting[:1]}),
     ("stops-at-refusal", "5.3/every-message", "The session ends at the first refusal", {
         "client": lambda s, o, reply: _gives_up(s, o) if reply.code[:1] in "45" and o[:4] not in (b"HELO", b"QUIT") else o}),
+    ("dots-inside", "5.3/transparency", "A dot behind a blank is doubled, too", _content(lambda o: o.replace(b" .", b" .."))),
+    ("eight-bit-comment", "5.3/eight-bit", "A field that is added has octets above 127", _content(lambda o: b"X-Relay: caf\xe9\r\n" + o)),
+    ("segments", "5.3/any-replies", "The reply to DATA is what one read brings", {"received": _read_once}),
     ("first-line-is-all", "5.3/any-replies", "Each line of a reply is taken for a reply", {"more": lambda s, more: False}),
     ("text-needed", "5.3/any-replies", "A reply without a text is not understood", {"understood": lambda s, good, line: good and len(line) > 3}),
     ("text-searched", "5.3/any-replies", "The code is looked for in the text",
