@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 from conformance.scenario.model import Scenario
@@ -28,18 +28,24 @@ def words(scenario: Scenario) -> set[str]:
 def select(scenarios: Sequence[Scenario], expressions: Sequence[str]) -> list[Scenario]:
     """Scenarios that match any of the expressions; all of them if there are none.
 
-    A term is an id or a part of one, a glob over ids (``smtp/rcpt/*``), a requirement (part), or one of
+    A term is an id, or a part of one if there is none that it is as a whole, a glob over ids (``smtp/rcpt/*``), a requirement (part), or one of
     ``words``; terms are joined with ``and``, ``or``, ``not`` and parentheses. Raises SelectionError.
     """
     if not expressions:
         return list(scenarios)
-    parsed = [_Parser(text) for text in expressions]
+    whole = {name.lower() for one in scenarios for name in _names(one)}
+    parsed = [_Parser(text, whole) for text in expressions]
     return [one for one in scenarios if any(parser.matches(one) for parser in parsed)]
 
 
+def _names(scenario: Scenario) -> list[str]:
+    return [scenario.id, *(requirement.id for requirement in scenario.requirements)]
+
+
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, whole: Collection[str]) -> None:
         self.text = text
+        self.whole = whole
         self.tokens = _WORD.findall(text)
         if not self.tokens:
             raise SelectionError("an empty selection")
@@ -93,6 +99,6 @@ class _Parser:
             return fnmatchcase(self.scenario.id, token)
         low = token.lower()
         if "/" in token:
-            ids = [self.scenario.id, *(requirement.id for requirement in self.scenario.requirements)]
-            return any(low in one.lower() for one in ids)
+            names = [name.lower() for name in _names(self.scenario)]
+            return low in names if low in self.whole else any(low in name for name in names)
         return low in self.words or low in self.scenario.id.split("/")[-1]
