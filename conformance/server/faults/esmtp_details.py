@@ -23,10 +23,6 @@ def _again(change: Any) -> Hooks:
     return {"command": _counted, "capabilities": lambda s, words: change(words) if s.memory.get("ehlo", 0) > 1 else words}
 
 
-def _still_esmtp(s: Any, octets: bytes, sent: bytes) -> bytes:
-    return re.sub(rb"(\swith\s+)SMTP\b", rb"\1ESMTP", octets, count=1) if s.memory.get("ehlo") else octets
-
-
 def _held(s: Any, line: bytes) -> bytes:
     if line[:4].upper() == b"MAIL":
         s.memory["held"] = b" HOLDFOR=" in line.upper()
@@ -37,8 +33,6 @@ _TABLE: tuple[tuple[str, str, str, Hooks], ...] = (
     ("ehlo-again-no-auth", "rfc5321/4.1.4/ehlo-again-list", "A second EHLO does not list AUTH",
      _again(lambda words: [word for word in words if not word.startswith("AUTH")])),
     ("ehlo-again-nothing", "rfc5321/4.1.4/ehlo-again-list", "A second EHLO lists nothing", _again(lambda words: [])),
-    ("helo-after-ehlo-esmtp", "rfc3848/1/smtp", "HELO after EHLO leaves the session one of ESMTP",
-     {"command": _counted, "content": _still_esmtp}),
     ("rrvs-changed-for-now", "rfc7293/15.3/basic-status", "Another owner is answered with 450 4.7.17",
      refuses("RCPT", rb"RRVS=1970", b"450 4.7.17 owner has changed\r\n")),
     ("vrfy-utf8-one-word", "rfc6531/3.7.4.2/vrfy-parameter", "VRFY is always answered with 252, but takes one word only",
