@@ -49,6 +49,22 @@ def reply(verb: str, change: Callable[[bytes], bytes]) -> Hooks:
     return {"reply": lambda s, octets, word: change(octets) if word == verb else octets}
 
 
+def line(change: Callable[[bytes], bytes]) -> Hooks:
+    """A command is read otherwise than it came."""
+    return {"command": lambda s, octets: change(octets)}
+
+
+def whole_lines(s: Any, octets: bytes) -> bytes:
+    """What one read from the socket brings is taken for whole lines, outside of data."""
+    return octets if s.reader or octets.endswith(b"\r\n") else octets + b"\r\n"
+
+
+def forgets_user(s: Any, octets: bytes) -> bytes:
+    """A login ends with this."""
+    s.user = ""
+    return octets
+
+
 def closes(s: Any, octets: bytes) -> bytes:
     """The server hangs up after this."""
     s.closing = True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import turns as _text
 from conformance.server.smtp_grammar import Path
 
 Hook = dict[str, Callable[..., Any]]
@@ -20,10 +21,6 @@ def _says(verbs: str, octets: bytes, when: Callable[[Any, bytes], bool] = lambda
 
 def _code(verbs: str, old: bytes, new: bytes) -> Hook:
     return {"reply": lambda s, octets, v: new + octets[3:] if v in verbs.split() and octets[:3] == old else octets}
-
-
-def _text(verb: str, old: bytes, new: bytes) -> Hook:
-    return {"reply": lambda s, octets, v: octets.replace(old, new) if v == verb else octets}
 
 
 def _in_mail(s: Any, rest: bytes) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.server.base import Fault
 from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import whole_lines as _whole_lines
 
 _OK = b"250 2.0.0 ok\r\n"
 _SIZE = re.compile(rb"(\d+)( LAST)?$", re.I)
@@ -22,11 +23,6 @@ def _flushes(when: Callable[[Any, bytes, str], bool]) -> Hooks:
         return octets
 
     return {"reply": reply}
-
-
-def _whole_lines(s: Any, octets: bytes) -> bytes:
-    """Outside of data every segment is taken for whole lines."""
-    return octets if s.reader or octets.endswith(b"\r\n") else octets + b"\r\n"
 
 
 def _lone_cr(s: Any, octets: bytes) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import forgets_user as _forgets
 from conformance.server.faults.exchange_auth import _OK, _code, _says
 from conformance.server.faults.exchange_verbs import _reply, _resets
 
@@ -28,11 +29,6 @@ def _any_case(s: Any, line: bytes) -> bytes:
         return line
     found = [one for one in s.world.accounts.values() if one.lower() == text]
     return base64.b64encode(found[0].encode()) if found else line
-
-
-def _forgets(s: Any, octets: bytes) -> bytes:
-    s.user = ""
-    return octets
 
 
 def _ungreets(s: Any, octets: bytes) -> bytes:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.faults._tools import Hooks
-from conformance.server.faults.pop3_sessions import pop
+from conformance.server.faults._tools import line as _read
+from conformance.server.faults.pop3_sessions import _splits_long_lines, pop
 from conformance.server.pop3 import STATES
 
 _R = "rfc1939/"
@@ -17,11 +18,6 @@ _R = "rfc1939/"
 def _received(change: Callable[[bytes], bytes]) -> Hooks:
     """What comes in is changed, but for the responses of an exchange."""
     return {"received": lambda s, octets: octets if s.exchange else change(octets)}
-
-
-def _read(change: Callable[[bytes], bytes]) -> Hooks:
-    """Commands are read more kindly than they should be."""
-    return {"command": lambda s, line: change(line)}
 
 
 def _rewrite(pattern: bytes, new: bytes) -> Hooks:
@@ -44,15 +40,6 @@ def _bare_lf(session: Any, octets: bytes) -> bytes:
     if before == b"\r" and octets.startswith(b"\n"):
         return b"\n" + re.sub(rb"(?<!\r)\n", b"\r\n", octets[1:])
     return re.sub(rb"(?<!\r)\n", b"\r\n", octets)
-
-
-def _split(size: int) -> Hooks:
-    def command(session: Any, line: bytes) -> bytes:
-        if len(line) > size:
-            session.buffer[:0] = line[size:] + b"\r\n"
-        return line[:size]
-
-    return {"command": command}
 
 
 def _echo(session: Any, octets: bytes, verb: str) -> bytes:
@@ -116,7 +103,7 @@ FAULTS = [
     pop("pop3-segment-is-command", _R + "3/commands-end-in-crlf", "whatever a segment brings is a whole command", _received(lambda o: o if o.endswith(b"\r\n") else o.rstrip(b"\r\n") + b"\r\n")),
     pop("pop3-bare-cr", _R + "3/commands-end-in-crlf", "a bare carriage return ends a command", {"received": _bare_cr}),
     pop("pop3-bare-lf", _R + "3/bare-lf-is-no-command-end", "a bare line feed ends a command", {"received": _bare_lf}),
-    pop("pop3-line-split-128", "rfc2449/4/command-of-255-octets", "what exceeds 128 octets is the next command", _split(128)),
+    pop("pop3-line-split-128", "rfc2449/4/command-of-255-octets", "what exceeds 128 octets is the next command", _splits_long_lines(128)),
     pop("pop3-unknown-is-noop", _R + "3/unknown-command", "a command that nobody knows is taken as NOOP", {"instead": _unknown_is_noop}),
     pop("pop3-answer-repeats-command", "rfc2449/4/response-of-512-octets", "an answer to something long repeats it twice", {"received": _notes_said, "reply": _echo}),
     pop("pop3-overlong-ignored", _R + "3/invalid-syntax", "a line that is too long is thrown away without an answer", {"reply": lambda s, o, v: b"" if o.startswith(b"-ERR the line is too long") else o}),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import line as _line
 from conformance.server.faults._tools import says as _says
 from conformance.server.faults._tools import turns as _turns
 
@@ -33,10 +34,6 @@ def _drop(verb: str) -> dict[str, Callable[..., bytes]]:
 
 def _header(old: bytes, new: bytes) -> dict[str, Callable[..., bytes]]:
     return {"content": lambda s, octets, sent: octets.replace(old, new)}
-
-
-def _line(change: Callable[[bytes], bytes]) -> dict[str, Callable[..., bytes]]:
-    return {"command": lambda s, line: change(line)}
 
 
 def _forget_sender(s: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from conformance.server.base import Fault
 from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import whole_lines as _segment_is_line
 from conformance.server.transaction import Transaction
 
 
@@ -20,11 +21,6 @@ def _ends_lines(octet: bytes) -> Hooks:
         return pattern.sub(b"\r\n", octets)
 
     return {"received": received}
-
-
-def _segment_is_line(s: Any, octets: bytes) -> bytes:
-    """What one read from the socket brings is taken for whole lines."""
-    return octets if s.reader or octets.endswith(b"\r\n") else octets + b"\r\n"
 
 
 def _while_reading(look: Any) -> Hooks:

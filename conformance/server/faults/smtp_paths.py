@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import line as _line
 from conformance.server.faults._tools import says as _says
 from conformance.server.faults._tools import turns as _turns
-from conformance.server.faults.smtp_commands import _FIVE, _OK, _SEQ, _after, _line, _row
+from conformance.server.faults.smtp_commands import _FIVE, _OK, _SEQ, _after, _row
 
 _WELL = re.compile(rb"FROM:<.*>", re.IGNORECASE)
 

@@ -9,6 +9,7 @@ from typing import Any
 from conformance.server.base import Fault
 from conformance.server.faults._tools import Hooks
 from conformance.server.faults._tools import closes as _closing
+from conformance.server.faults._tools import forgets_user as _forgetful
 
 _OK = b"250 2.0.0 ok\r\n"
 
@@ -50,11 +51,6 @@ def _counts(wanted: Callable[[Any, int], int]) -> Hooks:
 
 def _forget(s: Any) -> None:
     s.user = ""
-
-
-def _forgetful(s: Any, octets: bytes) -> bytes:
-    s.user = ""
-    return octets
 
 
 def _failed(s: Any, octets: bytes, verb: str) -> bytes:
