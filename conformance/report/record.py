@@ -112,31 +112,26 @@ def read_waivers(path: Path) -> list[dict[str, Any]]:
 
 def apply_waivers(record: Record, path: Path, today: datetime.date | None = None) -> None:
     """Excuses what the file at ``path`` lists. Raises RecordError."""
-    day = today or datetime.date.today()
     for waiver in read_waivers(path):
-        expires = waiver.get("expires")
-        _apply(record, waiver, expired=expires is not None and expires < day)
+        _apply(record, waiver, today)
 
 
 def excuses(waivers: Sequence[Mapping[str, Any]], result: Result) -> bool:
     """Whether one of the waivers, as ``read_waivers`` gives them, excuses this result; it is changed accordingly."""
     if result["verdict"] not in ("fail", "deviation"):
         return False
-    day = datetime.date.today()
-    record = Record({}, "", results=[result])
+    record = Record({}, "", results=[result])  # what it remarks is for the whole run to say
     for waiver in waivers:
-        if fnmatchcase(result["id"], waiver["id"]):
-            expires = waiver.get("expires")
-            _apply(record, waiver, expired=expires is not None and expires < day)
+        _apply(record, waiver)
     return bool(result["verdict"] == "waived")
 
 
-def _apply(record: Record, waiver: Mapping[str, Any], *, expired: bool) -> None:
-    name = waiver["id"]
+def _apply(record: Record, waiver: Mapping[str, Any], today: datetime.date | None = None) -> None:
+    name, expires = waiver["id"], waiver.get("expires")
     candidates = [r for r in record.results if fnmatchcase(r["id"], name)]
     broken = [r for r in candidates if r["verdict"] in ("fail", "deviation")]
     pinned = [r for r in broken if waiver.get("match", "") in r["reason"] + " " + r["received"]]
-    if expired:
+    if expires is not None and expires < (today or datetime.date.today()):
         record.remarks.append(f"the waiver for {name} has expired")
     elif not pinned:
         why = "it fails otherwise than the waiver says" if broken else "nothing fails there any more"
