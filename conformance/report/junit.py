@@ -11,12 +11,7 @@ from conformance.report.record import Record, Result
 from conformance.report.text import clean, dialogue, explain
 
 
-def junit(record: Record) -> str:
-    """The whole document."""
-    return "".join(junit_parts(record))
-
-
-def junit_parts(record: Record) -> Iterator[str]:
+def junit(record: Record) -> Iterator[str]:
     """A suite at a time. A fail is a failure, an inconclusive result an error; what did not apply or is waived is skipped, with the reason."""
     suites: dict[str, list[Result]] = {}
     for result in record.results:

@@ -20,12 +20,7 @@ _MEANS = {
 _OPEN_AT_ONCE = 25  # broken results that are unfolded from the start
 
 
-def page(record: Record) -> str:
-    """The whole document."""
-    return "".join(page_parts(record))
-
-
-def page_parts(record: Record) -> Iterator[str]:
+def page(record: Record) -> Iterator[str]:
     """Counts that filter, what is broken first, then the requirements document by document."""
     title = escape(str(record.target.get("name", "")) or "a mail server")
     summary = record.summary

@@ -8,12 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from conformance.report.junit import junit, junit_parts
-from conformance.report.page import page, page_parts
+from conformance.report.junit import junit
+from conformance.report.page import page
 from conformance.report.record import Record
-from conformance.report.text import clean, dialogue, explain
-
-__all__ = ["clean", "dialogue", "explain", "junit", "page", "write_all"]
 
 
 def write_all(records: Sequence[Record], folder: Path) -> list[Path]:
@@ -25,7 +22,7 @@ def write_all(records: Sequence[Record], folder: Path) -> list[Path]:
             slug = re.sub(r"[^a-z0-9]+", "-", str(record.target.get("name", "")).lower()).strip("-")
             into = folder / f"{number}-{slug or 'target'}"
         into.mkdir(parents=True, exist_ok=True)
-        for name, make in (("results.json", _json), ("junit.xml", junit_parts), ("report.html", page_parts)):
+        for name, make in (("results.json", _json), ("junit.xml", junit), ("report.html", page)):
             path = into / name
             temporary = path.with_suffix(path.suffix + ".part")
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
