@@ -27,11 +27,11 @@ def placed(scenario: Scenario, corpus: Corpus, facts: Facts) -> Scenario:
     found = _on_service(scenario, corpus, facts)
     if not not_applicable(found, corpus, facts):
         return found
-    lifted = _in_tls(found, corpus)
+    lifted = _in_tls(found)
     return lifted if lifted and not not_applicable(lifted, corpus, facts) else found
 
 
-def _in_tls(scenario: Scenario, corpus: Corpus) -> Scenario | None:
+def _in_tls(scenario: Scenario) -> Scenario | None:
     """The same scenario after STARTTLS or STLS; None if it is about the clear, or about TLS itself.
 
     A need of a phase (``plain: AUTH``) keeps a scenario where it is; so does ``clear`` in its name.

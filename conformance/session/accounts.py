@@ -15,7 +15,7 @@ from conformance.scenario.infer import flat
 from conformance.scenario.model import Receive, Scenario
 from conformance.target import Account, Target
 
-_ASK_AGAIN = 0.05  # seconds after which an account that another process held may be free
+ASK_AGAIN = 0.05  # seconds after which an account that another process held may be free
 
 
 def queued(scenario: Scenario) -> bool:
@@ -49,7 +49,7 @@ class Borrowed:
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            self._not_before = time.monotonic() + _ASK_AGAIN
+            self._not_before = time.monotonic() + ASK_AGAIN
             return False
         assert self._last is not None
         if not self._last.exists() or self._last.read_text() != self._holder:
@@ -123,7 +123,7 @@ class Pool:
         try:
             for one in opened.values():
                 while not one.acquire():
-                    await asyncio.sleep(_ASK_AGAIN)
+                    await asyncio.sleep(ASK_AGAIN)
                 held.append(one)
             yield
         finally:

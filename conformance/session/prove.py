@@ -150,10 +150,9 @@ async def prove(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     for fault, citing in doubtful:  # once more, alone: among many servers a premise may have failed for want of time
-        played = _played(citing, scenarios)
-        outcomes, crashes = await watch(corpus, played, [fault.name])
+        all_flagged, crashes = await _against(corpus, scenarios, fault)
         crash(fault.name, crashes)
-        flagged = _flagged(outcomes, played) - wrong[fault.profile]
+        flagged = all_flagged - wrong[fault.profile]
         right = {scenario.id for scenario in citing} & flagged
         caught.update(right)
         if not right:
@@ -177,10 +176,12 @@ def _cited(fault: Fault, scenarios: Sequence[Scenario]) -> list[Scenario]:
     return [scenario for scenario in scenarios if any(one.id == fault.requirement for one in scenario.requirements)]
 
 
-def _played(citing: Sequence[Scenario], scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """All of the files that the citing scenarios are in."""
-    files = {scenario.path for scenario in citing}
-    return [scenario for scenario in scenarios if scenario.path in files]
+async def _against(corpus: Corpus, scenarios: Sequence[Scenario], fault: Fault) -> tuple[set[str], list[str]]:
+    """What flags a fault among all of the files that cite its requirement, and what was raised in its sessions."""
+    files = {scenario.path for scenario in _cited(fault, scenarios)}
+    played = [scenario for scenario in scenarios if scenario.path in files]
+    outcomes, crashes = await watch(corpus, played, [fault.name])
+    return _flagged(outcomes, played), crashes
 
 
 def _quietly() -> None:
@@ -201,10 +202,8 @@ def _batch(root: Path, ids: Sequence[str] | None, names: Sequence[str]) -> list[
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(name: str) -> tuple[str, set[str], list[str]]:
-            played = _played(_cited(FAULTS[name], scenarios), scenarios)
             async with gate:
-                outcomes, crashes = await watch(corpus, played, [name])
-                return name, _flagged(outcomes, played), crashes
+                return name, *await _against(corpus, scenarios, FAULTS[name])
 
         return await asyncio.gather(*(one(name) for name in names))
 

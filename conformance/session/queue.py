@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 from conformance.scenario.infer import flat
 from conformance.scenario.model import Expect, Fetch, Scenario, Simple
-from conformance.session.accounts import Borrowed, Pool
+from conformance.session.accounts import ASK_AGAIN, Borrowed, Pool
 
-_POLL = 0.05  # seconds after which an account that another process held may be free
 _DELIVERY = 0.1  # seconds, roughly, that reading a mailbox back costs
 _SEED = 0.02
 
@@ -100,4 +99,4 @@ class Queue:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         polls = any(one.lock is not None for one in self.pool.all)
-        await asyncio.wait([waiter], timeout=_POLL if polls else None)
+        await asyncio.wait([waiter], timeout=ASK_AGAIN if polls else None)
