@@ -195,7 +195,7 @@ class Runner:
                 if scenario.opening != asked.opening and scenario.service not in ("smtps", "pop3s"):
                     inside.add(scenario.id)
         played.sort(key=lambda one: (bool(one.ambient), -seconds(one, self.target.limits.silence)))
-        queue = Queue(self.pool, played, self.connections)
+        queue = Queue(self.pool, played, self.connections, self.target.limits.silence)
 
         async def lane() -> None:
             while not queue.empty:

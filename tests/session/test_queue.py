@@ -76,6 +76,17 @@ def test_lanes_are_left_for_scenarios_without_mailboxes(corpus: Corpus) -> None:
     assert sum(1 for one in taken if one and one[0].family == "pop3") == 3
 
 
+def test_what_waits_and_what_works_advance_side_by_side(corpus: Corpus) -> None:
+    free = [one for one in corpus.scenarios if not pool(4).exclusive(one) and "slow" not in one.effects]
+    waiting = [one for one in free if seconds(one, 0.5) >= 0.5][:20]
+    working = [one for one in free if seconds(one, 0.5) == 0][:60]
+    queue = Queue(pool(4), [*waiting, *working], 8, 0.5)
+    order = [found[0] for found in iter(queue.next, None)]
+    assert {one.id for one in order} == {one.id for one in (*waiting, *working)}
+    for count in (8, 16, 40, 60):
+        assert abs(sum(one in waiting for one in order[:count]) - count / 4) <= 1, count
+
+
 def test_waits_are_counted(corpus: Corpus) -> None:
     by_id = {one.id: one for one in corpus.scenarios}
     slow = by_id["pop3/autologout/two-seconds-are-survived"]
