@@ -13,7 +13,7 @@ from xdist.scheduler import LoadScopeScheduling
 from conformance import interrupts
 
 if TYPE_CHECKING:
-    from conformance.plugin import State
+    from conformance.state import State
 
 
 def shard(nodeid: str, count: int) -> int:
@@ -49,7 +49,7 @@ class Distribute:
         if not self.state.concerned:
             return
         from conformance.engine import Engine
-        from conformance.plugin import options_of
+        from conformance.state import options_of
 
         if self.state.folder is None:
             self.state.folder = tempfile.TemporaryDirectory(prefix="mail-conformance-")

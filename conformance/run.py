@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What pytest brings for test functions, which there are none of here.
 _UNUSED = (
     "cacheprovider", "unraisableexception", "threadexception", "logging", "doctest", "unittest", "faulthandler", "stepwise",
-    "tmpdir", "monkeypatch", "recwarn", "pastebin", "setuponly", "setupplan", "junitxml", "subtests",
+    "tmpdir", "monkeypatch", "recwarn", "pastebin", "setuponly", "setupplan", "junitxml", "subtests", "warnings",
 )  # fmt: skip
 _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
@@ -126,6 +126,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
 
         from conformance import plugin
         from conformance.report.progress import Progress
+        from conformance.state import ERROR
 
         gc.freeze()  # the corpus stays; looking through it again and again for garbage costs seconds
         gc.set_threshold(100_000, 20, 100)
@@ -146,7 +147,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
         code = pytest.main([*arguments, str(root)], plugins=[keeper, keeper.progress])
         if keeper.config is None:
             return int(code), [], ""
-        return int(code), plugin.records(keeper.config), keeper.config.stash.get(plugin.ERROR, "")
+        return int(code), plugin.records(keeper.config), keeper.config.stash.get(ERROR, "")
 
 
 @contextlib.contextmanager
@@ -180,3 +181,11 @@ class _Keeper:
             assert self.progress is not None
             plugin.provide(session.config, self.corpus, self.server, self.progress.heard)
             self.server = None
+
+    def pytest_runtest_protocol(self, item: Any) -> bool | None:
+        """No plugin is here that wants the phases of a scenario with nothing to tell."""
+        report = item.brief() if hasattr(item, "brief") and not hasattr(item.config, "workerinput") else None
+        if report is None:
+            return None
+        item.ihook.pytest_runtest_logreport(report=report)
+        return True
