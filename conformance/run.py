@@ -129,7 +129,7 @@ def _pytest(options: argparse.Namespace, root: Path, workers: str, keeper: _Keep
         from conformance.state import ERROR
 
         gc.freeze()  # the corpus stays; looking through it again and again for garbage costs seconds
-        gc.set_threshold(100_000, 20, 100)
+        gc.set_threshold(5_000, 20, 100)
         arguments = ["-q", "-s", "-rN", "--no-header", "--tb=short", "--continue-on-collection-errors", "-o", "addopts=",
                      "-c", str(Path(__file__).with_name("run.ini")), "--rootdir", str(root.resolve().parent),
                      "-W", "ignore::pytest.PytestAssertRewriteWarning", "-p", "conformance.plugin"]  # fmt: skip

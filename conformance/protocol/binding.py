@@ -6,6 +6,7 @@ log, which is kept in anonymous memory here and never on a disk.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import os
@@ -19,6 +20,7 @@ UNIQUE, EXPORTER, END_POINT = "tls-unique", "tls-exporter", "tls-server-end-poin
 _SECRET = re.compile(rb"(?m)^EXPORTER_SECRET [0-9a-fA-F]+ ([0-9a-fA-F]+)$")
 
 
+@functools.lru_cache(256)
 def end_point(certificate: bytes) -> bytes:
     """RFC 5929 section 4.1: the hash of the server's certificate (DER) by its signature's hash, SHA-256 in place of MD5
     and SHA-1. b"" where the signature has none, for which the type is undefined."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conformance.report.record import Record, Result
 from conformance.report.text import MARKED, clean, dialogue
-from conformance.verdict.model import VERDICTS
+from conformance.verdict.model import VERDICTS, stamp
 
 _ORDER = ("fail", "inconclusive", "deviation", "waived", "pass", "not-applicable")
 _MEANS = {
@@ -17,6 +17,7 @@ _MEANS = {
     "deviation": "a SHOULD is broken, or a contested point", "waived": "known, and listed in the waiver file",
     "pass": "exercised and met", "not-applicable": "not offered by the target, or not told in its target file",
 }  # fmt: skip
+_SIDE = len("  " + stamp(0, "-")) - 2  # where a line of a dialogue says who speaks
 _OPEN_AT_ONCE = 25  # broken results that are unfolded from the start
 
 
@@ -74,12 +75,12 @@ def _result(result: Result, unfold: bool) -> str:
     notes = "".join(f"<dt>note<dd>{escape(note)}" for note in result["notes"])
     reason = f"<dt>reason<dd>{escape(result['reason'])}" if result["reason"] else ""
     others = "".join(f", <code>{escape(name)}</code>" for name in result["requirements"][1:])
-    lines = []
-    for index, (line, (_seconds, side, _text)) in enumerate(zip(dialogue(result), result["transcript"])):
+    lines = escape("\n".join(dialogue(result))).split("\n") if result["transcript"] else []
+    for index, line in enumerate(lines):
         if index == result["mark"] and verdict in MARKED:
-            lines.append(f"<mark>{escape(line)}</mark>")
-        else:
-            lines.append(f"<i>{escape(line)}</i>" if side == "-" else escape(line))
+            lines[index] = f"<mark>{line}</mark>"
+        elif line.startswith("- ", _SIDE):
+            lines[index] = f"<i>{line}</i>"
     spoken = "<pre>" + "\n".join(lines) + "</pre>" if lines else ""
     return (
         f"<details class='r {verdict}' id='{_anchor(result['id'])}'{opened}><summary><span>{verdict}</span> "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -36,7 +37,8 @@ class Record:
 
     @property
     def summary(self) -> dict[str, int]:
-        return {verdict: sum(1 for r in self.results if r["verdict"] == verdict) for verdict in VERDICTS}
+        counts = Counter(result["verdict"] for result in self.results)
+        return {verdict: counts[verdict] for verdict in VERDICTS}
 
     def data(self) -> dict[str, Any]:
         return {

@@ -17,7 +17,7 @@ def clean(text: str) -> str:
 
 def dialogue(result: Result) -> list[str]:
     """The transcript, the offending line marked."""
-    lines = [f"  {seconds:8.3f} {side} {text}" for seconds, side, text in result["transcript"]]
+    lines = ["  " + line for line in result["transcript"].lines]
     mark = result["mark"]
     if result["verdict"] in MARKED and 0 <= mark < len(lines):
         lines[mark] = ">" + lines[mark][1:]

@@ -89,11 +89,7 @@ class Connection:
             known = error.errno is not None and not isinstance(error, socket.gaierror)
             why = os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
             raise TransportError("connect", f"no connection to {host}:{port}: {why}") from None
-        sock = self._sock()
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return self
+        return self  # asyncio has turned off Nagle's algorithm
 
     def _sock(self) -> socket.socket | None:
         return self._transport.get_extra_info("socket") if self._transport else None

@@ -15,7 +15,7 @@ from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, fa
 from conformance.session.connection import Connection, TransportError
 from conformance.session.delay import Delayed, TooLong, too_soon
 from conformance.session.transcript import Transcript
-from conformance.verdict.model import Ambient, Dialogue, Outcome
+from conformance.verdict.model import Ambient, Outcome
 
 if TYPE_CHECKING:
     from conformance.session.runner import Runner
@@ -113,9 +113,9 @@ class Play:
             outcome = Outcome("inconclusive", str(error), received=show(error.octets))
         except Exception as error:  # a fault of ours must not cost the user the other results
             outcome = Outcome("inconclusive", f"the suite itself failed here: {error!r}")
-        outcome.mark = len(self.transcript.entries) - 1
+        outcome.mark = len(self.transcript) - 1
         await self._farewell()
-        outcome.transcript = Dialogue(self.transcript.entries)
+        outcome.transcript = self.transcript.dialogue
         outcome.notes = self.notes + outcome.notes
         if outcome.verdict in ("fail", "inconclusive"):  # what came unasked is then a consequence, told already
             self.ambient = [one for one in self.ambient if one.check not in ("unsolicited", "hang")]

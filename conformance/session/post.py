@@ -7,7 +7,7 @@ import base64
 import shlex
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -183,19 +183,26 @@ class PostOffice:
             raise
         return client
 
-    async def read(self, account: Account) -> list[bytes]:
-        """All messages of a mailbox, left there."""
+    async def read(self, account: Account, token: bytes = b"", enough: Callable[[list[bytes]], bool] | None = None) -> list[bytes]:
+        """All messages of a mailbox. They stay there, but if they are ``enough`` those with ``token`` are deleted."""
         client = await self.login(account)
-        found = []
+        found: dict[int, bytes] = {}
+        removing = False
         try:
             for number in await self._numbers(client):
                 reply = await client.say(b"RETR %d" % number, multi=True)
                 if reply.code == "+OK":
-                    found.append(reply.body)
-            await client.say(b"RSET")
+                    found[number] = reply.body
+            removing = enough is not None and enough(list(found.values()))
+            if removing:
+                for number, message in found.items():
+                    if token in message:
+                        await client.say(b"DELE %d" % number)
+            else:
+                await client.say(b"RSET")
         finally:
-            await client.leave()
-        return found
+            await (client.quit() if removing else client.leave())
+        return list(found.values())
 
     @staticmethod
     async def _numbers(client: _Client) -> list[int]:
@@ -212,13 +219,12 @@ class PostOffice:
         heads = [line.split()[:1] for line in reply.block or []]
         return [int(head[0]) for head in heads if head and head[0].isdigit()]
 
-    async def empty(self, account: Account, token: bytes = b"") -> None:
-        """Deletes all messages, or those that hold ``token``."""
+    async def empty(self, account: Account) -> None:
+        """Deletes all messages."""
         client = await self.login(account)
         try:
             for number in await self._numbers(client):
-                if not token or token in (await client.say(b"RETR %d" % number, multi=True)).body:
-                    await client.say(b"DELE %d" % number)
+                await client.say(b"DELE %d" % number)
         finally:
             await client.quit()
 
@@ -239,22 +245,26 @@ class PostOffice:
         deadline = start + self.limits.delivery_timeout
         pause = 0.005
         arrived = not sentinel
-        while True:
-            messages = await self.read(account)
+        found: list[bytes] = []
+        over = False
+
+        def enough(messages: list[bytes]) -> bool:
+            nonlocal arrived, found, over
             passed = time.monotonic() - start
             found = [m for m in messages if token in m and not (sentinel and sentinel in m)]
             if not arrived and any(sentinel in m for m in messages):
                 arrived = True
                 self.slowest = max(0.9 * self.slowest, passed)  # one that was slow by chance is forgotten
-            if len(found) >= least and arrived and (not sentinel or passed >= 1.25 * self.slowest):
-                break
-            if time.monotonic() > deadline:
-                break
+            whole = len(found) >= least and arrived and (not sentinel or passed >= 1.25 * self.slowest)
+            over = whole or time.monotonic() > deadline
+            return over
+
+        while True:
+            await self.read(account, token, enough)
+            if over:
+                return found
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.3)
-        if messages:
-            await self.empty(account, token)
-        return found
 
     # -- putting ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ async def expect(play: Play, step: Expect) -> None:
     line = play.lines[step.connection]
     if line.gone:
         return
-    tokens = {a.token for a in step.right} | {a.token for a in step.tolerated}
+    tokens = [one.token for one in step.right + step.tolerated]
     timeout = play.limits.silence if "silent" in tokens else None
     try:
         reply = await play.receive(line, multi=bool(step.block), timeout=timeout)

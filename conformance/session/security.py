@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -54,8 +55,11 @@ async def tls(play: Play, step: Tls) -> None:
 
 def _certificate_names(tls_object: ssl.SSLObject) -> bytes:
     der = tls_object.getpeercert(binary_form=True)
-    if not der:
-        return b""
+    return _names(der) if der else b""
+
+
+@functools.lru_cache(256)
+def _names(der: bytes) -> bytes:
     from cryptography import x509
 
     try:

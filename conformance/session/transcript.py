@@ -1,4 +1,4 @@
-"""The timestamped dialogue of one play: inert ASCII, without secrets."""
+"""The timestamped dialogue of one play while it grows: inert ASCII, without secrets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 from conformance.protocol.reply import show
+from conformance.verdict.model import Dialogue, stamp
 
 _MAX_ENTRIES = 2000
 
@@ -55,22 +56,29 @@ class Redactor:
 
 
 class Transcript:
-    """Entries (seconds, "C" | "S" | "-", text); bounded."""
+    """Grows to a ``Dialogue``; bounded."""
 
     def __init__(self, redact: Redactor) -> None:
-        self.entries: list[tuple[float, str, str]] = []
+        self._entries: list[str] = []
         self._redact = redact
         self._start = time.monotonic()
 
     def add(self, side: str, octets: bytes, name: str = "", tls: bool = False) -> None:
         """One entry per line; ``name`` marks another connection than the main one."""
         prefix = ("[TLS] " if tls else "") + (f"@{name} " if name else "")
-        room = min(_MAX_ENTRIES // 10, _MAX_ENTRIES - len(self.entries))
-        now = round(time.monotonic() - self._start, 4)
+        room = min(_MAX_ENTRIES // 10, _MAX_ENTRIES - len(self._entries))
+        head = stamp(time.monotonic() - self._start, side) + prefix
         for line in octets.split(b"\n", room)[:room]:
             if line:
-                self.entries.append((now, side, prefix + self._redact.line(line.removesuffix(b"\r"))))
+                self._entries.append(head + self._redact.line(line.removesuffix(b"\r")))
 
     def remark(self, text: str) -> None:
-        if len(self.entries) < _MAX_ENTRIES:
-            self.entries.append((round(time.monotonic() - self._start, 4), "-", self._redact(show(text.encode("utf-8")))))
+        if len(self._entries) < _MAX_ENTRIES:
+            self._entries.append(stamp(time.monotonic() - self._start, "-") + self._redact.line(text.encode("utf-8")))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def dialogue(self) -> Dialogue:
+        return Dialogue.of(self._entries)

@@ -18,21 +18,39 @@ class Ambient:
     evidence: str
 
 
+def stamp(seconds: float, side: str) -> str:
+    """How a line of a dialogue begins."""
+    return f"{seconds:8.3f} {side} "
+
+
 class Dialogue:
     """Entries (seconds since the play began, "C" | "S" | "-", text) in order, and read only. Text is escaped ASCII without
     secrets, so without line ends; "-" is a remark (connected, TLS on, closed).
 
-    Kept as one text: a run has a hundred thousand entries, and as tuples they take five times the room.
+    Kept as the text that people read, a line an entry: a run has a hundred thousand of them, and as tuples they take five
+    times the room.
     """
 
     __slots__ = ("_text",)
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
-        self._text = "\n".join(f"{seconds} {side} {text}".replace("\n", "\\n") for seconds, side, text in entries)
+        self._text = "\n".join((stamp(seconds, side) + text).replace("\n", "\\n") for seconds, side, text in entries)
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> Dialogue:
+        """From what ``stamp`` begins, without line ends."""
+        self = cls()
+        self._text = "\n".join(lines)
+        return self
+
+    @property
+    def lines(self) -> list[str]:
+        """As people read them."""
+        return self._text.split("\n") if self._text else []
 
     def __iter__(self) -> Iterator[Entry]:
-        for line in self._text.split("\n") if self._text else ():
-            seconds, side, text = line.split(" ", 2)
+        for line in self.lines:
+            seconds, side, text = line.lstrip().split(" ", 2)
             yield float(seconds), side, text
 
     def __len__(self) -> int:

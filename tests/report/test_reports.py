@@ -105,7 +105,7 @@ PASSWORD = "wonderland-7"
 def test_no_password(octets: bytes) -> None:
     transcript = Transcript(Redactor([PASSWORD]))
     transcript.add("C", octets + b"\r\n")
-    text = transcript.entries[0][2]
+    text = next(iter(transcript.dialogue))[2]
     assert "[secret]" in text and PASSWORD not in text
     for word in text.replace("'", " ").split():
         try:
