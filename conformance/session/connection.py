@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import socket
@@ -18,6 +19,7 @@ MAX_LINE = 64 * 1024
 MAX_REPLY = 48 * 1024 * 1024
 _PIECE = 1024 * 1024  # octets written at once
 _LONE_DOT = re.compile(rb"(?<=\n)\.\r?\n\Z")
+_HERE = re.compile(r"127(\.[0-9]{1,3}){3}")
 _ODD_END = 0.3  # seconds in which more data follows a dot that was none
 _HIGH = 8 * 1024 * 1024  # octets buffered before we stop reading
 KEY_LOG = KeyLog()  # for contexts whose connections SASL may be bound to
@@ -30,6 +32,19 @@ def _final(buffer: bytearray, whole: int, fresh: bool) -> int:
         return 0
     at = buffer.find(b"\r\n.\r\n", 0, whole)
     return at + 2 if at >= 0 else -1
+
+
+def _at_once(host: str, port: int) -> socket.socket | None:
+    """A socket on this very machine connects while one asks: half of what the loop's way costs. None where it does not."""
+    if not _HERE.fullmatch(host):
+        return None
+    sock = socket.socket()
+    sock.setblocking(False)
+    for _try in range(2):
+        if sock.connect_ex((host, port)) in (0, errno.EISCONN):
+            return sock
+    sock.close()
+    return None
 
 
 class TransportError(Exception):
@@ -68,12 +83,14 @@ class Connection:
         self.lost = False
         self.tls: ssl.SSLObject | None = None
         self.bindings: dict[str, bytes] = {}  # channel binding type → data, the best one first
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self._incoming: ssl.MemoryBIO
+        self._outgoing: ssl.MemoryBIO
         self._handshaking = False
         self._shaken = b""  # the first octets of a handshake
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self._paused = False
 
     @classmethod
@@ -81,6 +98,9 @@ class Connection:
         self = cls()
         loop = asyncio.get_running_loop()
         try:
+            if sock := _at_once(host, port):
+                await loop.create_connection(lambda: _Protocol(self), sock=sock)
+                return self
             async with asyncio.timeout(timeout):
                 await loop.create_connection(lambda: _Protocol(self), host, port)
         except TimeoutError:
@@ -89,7 +109,7 @@ class Connection:
             known = error.errno is not None and not isinstance(error, socket.gaierror)
             why = os.strerror(error.errno) if known and error.errno else error.strerror or str(error)
             raise TransportError("connect", f"no connection to {host}:{port}: {why}") from None
-        return self  # asyncio has turned off Nagle's algorithm
+        return self  # Nagle's algorithm is off: asyncio does that
 
     def _sock(self) -> socket.socket | None:
         return self._transport.get_extra_info("socket") if self._transport else None
@@ -132,17 +152,30 @@ class Connection:
         if self._paused and len(self.buffer) < _HIGH and self._transport:
             self._transport.resume_reading()
             self._paused = False
-        left = deadline - time.monotonic()
-        if left <= 0:
+        if deadline <= time.monotonic():
             return False
-        # One future and one timer: asyncio.timeout around an Event costs four times as much, and this is every reply.
+        # This is every reply: one future, and a timer that stays, since deadlines nearly always move on.
         loop = asyncio.get_running_loop()
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._watch(loop)
         self._waiter = waiter = loop.create_future()
-        timer = loop.call_later(left, self._wake, False)
-        try:
-            return bool(await waiter)
-        finally:
-            timer.cancel()
+        return bool(await waiter)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._deadline, self._late, loop)
+
+    def _late(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A deadline is over, if nobody has moved it meanwhile."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if time.monotonic() < self._deadline:
+            self._watch(loop)
+        else:
+            self._wake(False)
 
     def _wake(self, arrived: bool = True) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -306,6 +339,7 @@ class Connection:
         """TLS on the live connection. Returns what had come in the clear before. Raises TransportError."""
         before = bytes(self.buffer)
         self.buffer.clear()
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         if before[:1] == b"\x16":  # the target spoke TLS at once: hand it over
             self._incoming.write(before)
             before = b""
@@ -357,9 +391,15 @@ class Connection:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if self._transport:
             self._transport.abort()
-        self.eof = True
+        self._done()
 
     def close(self) -> None:
         if self._transport:
             self._transport.close()
+        self._done()
+
+    def _done(self) -> None:
         self.eof = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

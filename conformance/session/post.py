@@ -359,11 +359,14 @@ class PostOffice:
             await self._wait(account, number)
 
     async def _in_order(self, account: Account, tokens: list[bytes]) -> bool:
-        await self._wait(account, len(tokens))
         if len(tokens) > 30:
+            await self._wait(account, len(tokens))
             return True
         try:
             messages = await self.read(account)
+            if len(messages) < len(tokens):
+                await self._wait(account, len(tokens))
+                messages = await self.read(account)
         except TransportError:  # what RETR sends is not readable: for the scenario to tell
             return True
         if len(messages) < len(tokens):  # RETR is refused for some: the count has to do

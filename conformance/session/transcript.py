@@ -7,11 +7,13 @@ import binascii
 import re
 import time
 from collections.abc import Iterable
+from typing import TypeVar
 
 from conformance.protocol.reply import show
 from conformance.verdict.model import Dialogue, stamp
 
 _MAX_ENTRIES = 2000
+_Text = TypeVar("_Text", str, bytes)
 
 
 class Redactor:
@@ -26,13 +28,17 @@ class Redactor:
         self._secrets = sorted(found - {""}, key=len, reverse=True)
         self._shown = [(secret, show(secret.encode())) for secret in self._secrets]
         self._octets = [secret.encode() for secret in self._secrets]
+        # Nearly no line holds one, so what all forms of a secret have in common is looked for first.
+        self._cores = _cores(word.casefold() for pair in self._shown for word in pair)
+        self._core_octets = _cores(one.lower() for one in self._octets)
         shortest = min((len(one) for one in self._octets), default=1)
         self._base64 = re.compile(f"[A-Za-z0-9+/]{{{-(-shortest * 4 // 3)},}}={{0,2}}")  # long enough to hold one
         self._lines: dict[bytes, str] = {}
 
     def __call__(self, text: str) -> str:
-        for secret, shown in self._shown:
-            if secret in text or shown in text:
+        folded = text.casefold()
+        if any(core in folded for core in self._cores):
+            for secret, shown in self._shown:
                 text = text.replace(secret, "[secret]").replace(shown, "[secret]")
         return self._base64.sub(self._inside, text) if self._secrets else text
 
@@ -52,7 +58,19 @@ class Redactor:
             decoded = base64.b64decode(padded, validate=True)
         except (binascii.Error, ValueError):
             return token
+        lower = decoded.lower()
+        if not any(core in lower for core in self._core_octets):
+            return token
         return "[secret]" if any(secret in decoded for secret in self._octets) else token
+
+
+def _cores(words: Iterable[_Text]) -> list[_Text]:
+    """Those words that hold none of the others."""
+    found: list[_Text] = []
+    for word in sorted(set(words), key=len):
+        if not any(core in word for core in found):
+            found.append(word)
+    return found
 
 
 class Transcript:
