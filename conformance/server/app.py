@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,6 +94,7 @@ class _Channel(asyncio.Protocol):
         self.certificate = b""  # the server's, once TLS has begun
         self.greeted = False
         self.timer: asyncio.TimerHandle | None = None
+        self.heard = 0.0  # when something came last, by the loop's clock
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -100,7 +102,8 @@ class _Channel(asyncio.Protocol):
         self.server.channels.add(self)
         peer = transport.get_extra_info("peername")
         self.session.peer = peer[0] if peer else "127.0.0.1"
-        self._touch()
+        self.heard = time.monotonic()
+        self._watch()
         if self.session.tls:
             self._begin_tls()
         else:
@@ -111,11 +114,14 @@ class _Channel(asyncio.Protocol):
         self.greeted = True
         self._send(self.session.greet())
 
-    def _touch(self) -> None:
-        if self.timer:
-            self.timer.cancel()
+    def _watch(self) -> None:
+        """Ends the connection once nothing has come for too long. A timer per command would cost more than the command."""
         loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(self.session.settings.timeout, self.transport.abort)
+        over = self.heard + self.session.settings.timeout
+        if loop.time() >= over:
+            self.transport.abort()
+        else:
+            self.timer = loop.call_at(over, self._watch)
 
     def _begin_tls(self) -> None:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -128,7 +134,7 @@ class _Channel(asyncio.Protocol):
             self._received(data)
 
     def _received(self, data: bytes) -> None:
-        self._touch()
+        self.heard = time.monotonic()
         if self.tls is None:
             self._feed(data)
             return

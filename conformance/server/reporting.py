@@ -29,7 +29,7 @@ def report(
     # Section 4.3: the whole message at most where it failed; RFC 8689 section 5: not under REQUIRETLS.
     asked = (mail.parameters.get("RET") or "FULL").upper() == "FULL" and "REQUIRETLS" not in mail.parameters
     whole = session.hook("whole", asked and outcome.action != DELIVERED.action, mail, outcome)
-    fields = [line for extension in session.extensions for line in extension.report_fields(mail)]
+    fields = [line for extension in session.having("report_fields") for line in extension.report_fields(mail)]
     host = session.settings.host
     text = notification(mail, octets, told, outcome, host=host, fields=fields, whole=whole)
     trace = received(Transaction(recipients=[]), to, client=host, peer=session.peer, host=host, kind="ESMTP")

@@ -44,7 +44,8 @@ class SmtpSession(Session):
         self.domains: frozenset[str] = frozenset()
         self.searched = 0  # octets of the data that hold no end of it
         self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
-        self.extensions: list[Extension] = [kind(self) for kind in available(world.profile, service)]
+        self.roster = available(world.profile, service)
+        self.extensions: list[Extension] = [kind(self) for kind in self.roster.kinds]
 
     # -- replies ------------------------------------------------------------------------------
 
@@ -131,13 +132,18 @@ class SmtpSession(Session):
             self.closing = True
         return True
 
+    def having(self, method: str) -> list[Extension]:
+        """The extensions for which the method does anything."""
+        return [self.extensions[place] for place in self.roster.having[method]]
+
     def known(self, name: str) -> tuple[object, Verb] | tuple[None, None]:
         """A verb of the present phase, with whose method it is."""
         if name in CORE:
             wrong = name in ("HELO", "EHLO") if self.lmtp else name == "LHLO"
             return (None, None) if wrong else (self, CORE[name])
-        for extension in self.extensions:
-            if name in extension.verbs and extension.knows(name):
+        for place in self.roster.verbs.get(name, ()):
+            extension = self.extensions[place]
+            if extension.knows(name):
                 return extension, extension.verbs[name]
         return None, None
 
@@ -208,21 +214,21 @@ class SmtpSession(Session):
 
     def offers(self) -> list[str]:
         """The EHLO list in the present phase."""
-        return [line for extension in self.extensions if (line := extension.offer())]
+        return [line for extension in self.having("offer") if (line := extension.offer())]
 
     def secured(self) -> None:
         super().secured()
         keep = (self.greeted, self.client, self.user, self.mail)
         self.greeted, self.client, self.user = "", "", ""  # RFC 3207 section 4.2: all is forgotten
         self.reset()
-        for extension in self.extensions:
+        for extension in self.having("secured"):
             extension.secured()
         for function in self.hooks.get("secured", ()):
             function(self, keep)
 
     def ended(self) -> None:
         super().ended()
-        for extension in self.extensions:
+        for extension in self.having("ended"):
             extension.ended()
 
     # -- MAIL, RCPT ---------------------------------------------------------------------------
@@ -242,7 +248,7 @@ class SmtpSession(Session):
             )  # fmt: skip
             mail = Transaction(sender=sender, parameters=parameters(rest))
             self._check(mail.parameters, "mail_parameters", mail)
-            for extension in self.extensions:
+            for extension in self.having("mail"):
                 extension.mail(mail)
         except Syntax as error:
             self.say(error.code, error.status, error.text)
@@ -252,7 +258,9 @@ class SmtpSession(Session):
 
     def _check(self, found: dict[str, str | None], kind: str, *about: object) -> None:
         """Each parameter by the extension that knows it. Raises Syntax."""
-        if found and self.greeted == "HELO":
+        if not found:
+            return
+        if self.greeted == "HELO":
             raise Syntax("555", "5.5.4", "parameters need EHLO")
         known = {
             name: (extension, method)
@@ -294,7 +302,7 @@ class SmtpSession(Session):
         else:
             recipient.user = user
             try:
-                for extension in self.extensions:
+                for extension in self.having("recipient"):
                     extension.recipient(self.mail, recipient)
             except Syntax as error:
                 self.say(error.code, error.status, error.text)
@@ -348,12 +356,12 @@ class SmtpSession(Session):
         if octets is not None and len(_RECEIVED.findall(octets.partition(b"\r\n\r\n")[0])) >= self.settings.max_hops:
             octets, code, status, text = None, "554", "5.4.6", "too many hops"
         try:
-            for extension in self.extensions if octets is not None else ():
+            for extension in self.having("examine") if octets is not None else ():
                 octets = extension.examine(mail, octets or b"")
         except Syntax as error:
             octets, code, status, text = None, error.code, error.status, error.text
         if octets is not None:
-            for extension in self.extensions:
+            for extension in self.having("accepted"):
                 extension.accepted(mail, octets)
             taken = octets
             if mail.hold:
@@ -371,7 +379,7 @@ class SmtpSession(Session):
                 content = self.hook("content", self.trace(mail, recipient) + octets, octets)
                 if content is not None:
                     self.world.storage.deliver(recipient.user, content)
-        for extension in self.extensions:
+        for extension in self.having("delivered"):
             extension.delivered(mail, octets)
 
     def trace(self, mail: Transaction, recipient: Recipient) -> bytes:
@@ -380,7 +388,7 @@ class SmtpSession(Session):
         if kind != "SMTP":
             kind = ("UTF8" + kind.replace("ESMTP", "SMTP") if mail.utf8 else kind)
             kind += ("S" if self.tls else "") + ("A" if self.user else "")
-        clauses = "".join(extension.clause(mail) for extension in self.extensions)
+        clauses = "".join(extension.clause(mail) for extension in self.having("clause"))
         return return_path(mail) + received(
             mail, recipient.path, client=self.client, peer=self.peer, host=self.settings.host, kind=kind, clauses=clauses
         )

@@ -64,7 +64,9 @@ def domain_ok(text: str) -> bool:
     """4.1.2 Domain (at most 255 octets, labels of at most 63) or an address literal."""
     if text.startswith("["):
         return literal(text)
-    return bool(DOMAIN.match(text)) and len(text.encode()) <= 255 and all(len(x) <= 63 for x in text.split("."))
+    if not DOMAIN.match(text):
+        return False
+    return len(text) <= 63 or (len(text.encode()) <= 255 and all(len(x) <= 63 for x in text.split(".")))
 
 
 def unquote(local: str) -> str:

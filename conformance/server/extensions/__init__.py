@@ -14,6 +14,7 @@ argument as text. A verb or parameter that the session's phase does not offer is
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -95,9 +96,25 @@ class Extension:
         """The connection is gone."""
 
 
-def available(profile: str, service: str) -> list[type[Extension]]:
-    """The extensions of a profile on a service, in the order of the EHLO list."""
-    return [one for one in _ALL if profile in one.profiles and service in one.services]
+class Roster:
+    """The extensions of a profile on a service, in the order of the EHLO list, and which of them have a say in what."""
+
+    def __init__(self, profile: str, service: str) -> None:
+        self.kinds = [one for one in _ALL if profile in one.profiles and service in one.services]
+        self.verbs: dict[str, list[int]] = {}  # command → places in ``kinds``
+        for place, kind in enumerate(self.kinds):
+            for name in kind.verbs:
+                self.verbs.setdefault(name, []).append(place)
+        self.having = {
+            method: [place for place, kind in enumerate(self.kinds) if getattr(kind, method) is not getattr(Extension, method)]
+            for method in vars(Extension)
+            if callable(getattr(Extension, method)) and not method.startswith("_")
+        }
+
+
+@functools.cache
+def available(profile: str, service: str) -> Roster:
+    return Roster(profile, service)
 
 
 def _found() -> list[type[Extension]]:
