@@ -86,20 +86,28 @@ class ScenarioItem(pytest.Item):
         return self.result
 
     def brief(self) -> pytest.TestReport | None:
-        """Its one report, if it passed or does not apply. Then the phases have nothing to tell, and cost a millisecond."""
+        """All that its phases would report, in one: they cost a millisecond. None if nothing can be played.
+
+        All items of a session or none: pytest sets up and takes down what two items that have phases share.
+        """
         from conformance.engine import EngineError
+        from conformance.report.text import explain
 
         try:
             result = self.settle()
         except EngineError:
             return None
-        path, line = self.nodeid.partition("::")[0], self.scenario.line
-        if result["verdict"] == "pass":
-            return pytest.TestReport(self.nodeid, (path, line - 1, self.name), {}, "passed", None, "call")
-        if result["verdict"] == "not-applicable":
-            why = path, line, f"Skipped: {result['reason']}"
-            return pytest.TestReport(self.nodeid, (path, line - 1, self.name), {}, "skipped", why, "setup")
-        return None
+        path, line, verdict = self.nodeid.partition("::")[0], self.scenario.line, result["verdict"]
+        where = path, line - 1, self.name
+        if verdict == "not-applicable":
+            return pytest.TestReport(self.nodeid, where, {}, "skipped", (path, line, f"Skipped: {result['reason']}"), "setup")
+        if verdict == "waived":
+            return pytest.TestReport(self.nodeid, where, {}, "skipped", None, "setup", wasxfail=f"reason: {result['reason']}")
+        if verdict == "inconclusive":
+            return pytest.TestReport(self.nodeid, where, {}, "failed", explain(result), "setup")
+        if self._broken(result):
+            return pytest.TestReport(self.nodeid, where, {}, "failed", explain(result), "call")
+        return pytest.TestReport(self.nodeid, where, {}, "passed", None, "call")
 
     def note(self, engine: Engine, outcome: Outcome) -> None:
         """Keeps the result for the reports."""
@@ -130,10 +138,12 @@ class ScenarioItem(pytest.Item):
         from conformance.report.text import explain
 
         assert self.result is not None
-        verdict = self.result["verdict"]
-        strict = self.config.getoption("conformance_level") == "should"
-        if verdict == "fail" or (verdict == "deviation" and strict):
+        if self._broken(self.result):
             raise Broken(explain(self.result))
+
+    def _broken(self, result: Result) -> bool:
+        broken = ("fail", "deviation") if self.config.getoption("conformance_level") == "should" else ("fail",)
+        return result["verdict"] in broken
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, Broken):

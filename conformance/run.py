@@ -183,7 +183,7 @@ class _Keeper:
             self.server = None
 
     def pytest_runtest_protocol(self, item: Any) -> bool | None:
-        """No plugin is here that wants the phases of a scenario with nothing to tell."""
+        """No plugin is here that wants the phases of an item."""
         report = item.brief() if hasattr(item, "brief") and not hasattr(item.config, "workerinput") else None
         if report is None:
             return None

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -157,6 +158,25 @@ def test_waived_by_a_file(tmp_path: Path, faulty: Path) -> None:
     assert done.returncode == 0 and "1 waived" in done.stdout, done.stdout
     skipped = [one.get("message", "") for one in ElementTree.parse(tmp_path / "r" / "junit.xml").getroot().iter("skipped")]
     assert len(skipped) == 1 and "known [B-7]" in skipped[0]
+
+
+def test_the_last_line_counts_what_the_reports_say(tmp_path: Path, faulty: Path) -> None:
+    """Over several files, with verdicts of all kinds in between."""
+    waivers = tmp_path / "w.toml"
+    waivers.write_text('[[waiver]]\nid = "smtp/rcpt/before-mail"\nreason = "known"\n')
+    done = call("run", "--target", str(faulty), "--select", "smtp/data/ or smtp/rcpt/ or smtp/reply-codes/ or smtp/turn/",
+                "--waivers", str(waivers), "--report", str(tmp_path / "r"))  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = Counter(verdicts(tmp_path / "r").values())
+    assert found["fail"] and found["waived"] == 1 and found["not-applicable"]
+    last = done.stdout.splitlines()[-1]
+    counts = {word: int(number) for number, word in re.findall(r"([0-9]+) ([a-z]+)", last.partition(" in ")[0])}
+    assert counts == {
+        "failed": found["fail"], "passed": found["pass"] + found["deviation"],
+        "skipped": found["not-applicable"], "xfailed": found["waived"],
+        "error": found["inconclusive"],
+    }, last  # fmt: skip
+    assert done.stdout.count("\ndialogue:\n") == found["fail"] + found["inconclusive"]
 
 
 def test_safe_touches_nothing(tmp_path: Path) -> None:
