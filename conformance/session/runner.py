@@ -180,7 +180,7 @@ class Runner:
     async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
         """Plays all of them, up to ``connections`` at a time; each outcome is told once.
 
-        The long ones first, so that they do not make a tail; of these the ones that need a mailbox to themselves, of
+        Of those that wait the long ones first, so that they do not make a tail; those that need a mailbox to themselves, of
         which there are few, before all others.
         """
         played = []
