@@ -11,6 +11,7 @@ from conformance.server.channel import Channel
 from conformance.server.queue import Queue
 
 if TYPE_CHECKING:
+    from conformance.server.extensions import Roster
     from conformance.server.storage import Storage
 
 PASSWORD = "wonderland-7"
@@ -86,6 +87,7 @@ class World:
     faults: tuple[Fault, ...] = ()
     profile: str = "default"
     queue: Queue = field(default_factory=Queue)
+    rosters: dict[str, Roster] = field(default_factory=dict)  # service → its extensions
     later: Callable[[float, Callable[[], None]], object] = lambda seconds, action: action()  # the server's clock
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from conformance.server import sasl
 from conformance.server.base import Session, World
-from conformance.server.extensions import GREETED, Extension, Verb, available
+from conformance.server.extensions import GREETED, Extension, Roster, Verb
 from conformance.server.smtp_grammar import Syntax, domain_ok, parameters, path
 from conformance.server.transaction import Recipient, Transaction, received, return_path, without_return_path
 
@@ -44,7 +44,7 @@ class SmtpSession(Session):
         self.domains: frozenset[str] = frozenset()
         self.searched = 0  # octets of the data that hold no end of it
         self.reader: Callable[[], bool] | None = None  # what takes the input in place of the command parser
-        self.roster = available(world.profile, service)
+        self.roster = world.rosters.get(service) or world.rosters.setdefault(service, Roster(world.profile, service))
         self.extensions: list[Extension] = [kind(self) for kind in self.roster.kinds]
 
     # -- replies ------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ argument as text. A verb or parameter that the session's phase does not offer is
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -110,11 +109,6 @@ class Roster:
             for method in vars(Extension)
             if callable(getattr(Extension, method)) and not method.startswith("_")
         }
-
-
-@functools.cache
-def available(profile: str, service: str) -> Roster:
-    return Roster(profile, service)
 
 
 def _found() -> list[type[Extension]]:
