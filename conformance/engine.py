@@ -43,6 +43,7 @@ class Engine:
         self.runners: list[Runner] = []
         self.futures: dict[tuple[int, str], Future[Outcome]] = {}
         self.served: Path | None = None
+        self.trouble: EngineError | None = None  # why nothing is played
         self.heard: Callable[[str], None] | None = None  # is told each verdict when it comes, in the thread
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
@@ -118,7 +119,9 @@ class Engine:
                 raise
 
     def outcome(self, number: int, scenario: Scenario) -> Outcome:
-        """Waits for it, in short steps so that an interrupt is obeyed at once."""
+        """Waits for it, in short steps so that an interrupt is obeyed at once. Raises EngineError."""
+        if self.trouble is not None:
+            raise self.trouble
         future = self.futures[number, scenario.id]
         while True:
             interrupts.obey()

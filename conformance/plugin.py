@@ -125,6 +125,8 @@ def pytest_sessionfinish_reports(session: pytest.Session) -> None:
                     if outcome:
                         item.note(state.engine, outcome)
         state.engine.stop()
+        if state.engine.trouble is not None:
+            state.config.stash[ERROR] = str(state.engine.trouble)
     if state.server:
         state.server.stop()
     if state.started:

@@ -97,8 +97,9 @@ class State:
         (Path(self.folder.name) / INTERRUPTED).touch()
 
     def start(self, scenarios: list[tuple[int, Scenario]]) -> Engine:
+        """Raises EngineError when nothing can be played, as the engine does from then on."""
         if self.engine is None:
-            from conformance.engine import Engine
+            from conformance.engine import Engine, EngineError
 
             inputs = getattr(self.config, "workerinput", {})
             shared = dict(inputs.get("conformance", {}))
@@ -107,7 +108,11 @@ class State:
             self.engine = Engine(self.corpus, options_of(self.config), shared, self.started)
             self.started = None
             self.engine.heard = self.heard
-            self.engine.start(scenarios)
+            try:
+                self.engine.start(scenarios)
+            except EngineError as error:
+                self.engine.trouble = error
+                raise
         return self.engine
 
 

@@ -114,6 +114,19 @@ def test_nobody_at_home_is_said_once(tmp_path: Path) -> None:
     assert probed.returncode == 3 and "Connection refused" in probed.stderr and not probed.stdout
 
 
+def test_a_bundled_server_that_does_not_start_is_said_in_one_line(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom conformance.server.process import ServerProcess\n"
+        "def target(self): raise RuntimeError('the bundled server did not start')\n"
+        "ServerProcess.target = target\nfrom conformance.cli import main\n"
+        f"sys.exit(main(['run', '--select', 'smtp/quit/* or smtp/noop/*', '--report', {str(tmp_path)!r}]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.strip().endswith("the bundled server did not start") and len(done.stderr.splitlines()) == 1
+    assert "INTERNALERROR" not in done.stdout and "Traceback" not in done.stdout
+
+
 def test_a_wrong_password(tmp_path: Path, faulty: Path) -> None:
     path = faulty.with_name("wrong.toml")
     path.write_text(faulty.read_text("utf-8").replace("wonderland-7", "sesame-open-1"), "utf-8")
