@@ -14,6 +14,7 @@ import pytest
 from conformance.report.compare import compare, read_results
 from conformance.report.record import Record, RecordError, apply_waivers, exit_status, result_of, suite_of
 from conformance.report.terminal import summary_lines
+from conformance.report.text import clean
 from conformance.report.write import write_all
 from conformance.scenario.loader import load
 from conformance.scenario.model import Corpus
@@ -44,10 +45,17 @@ ALL = ("pass", "fail", "deviation", "not-applicable", "waived", "inconclusive")
 def test_a_dialogue_gives_back_what_it_was_made_of(entries: list[Entry]) -> None:
     dialogue = Dialogue(entries)
     assert list(dialogue) == entries and len(dialogue) == len(entries) and bool(dialogue) is bool(entries)
+    assert json.loads(dialogue.json) == [list(entry) for entry in entries]
 
 
 def test_an_entry_is_one_line_whatever_is_in_it() -> None:
     assert list(Dialogue([(0.0, "S", "250 a\nb")])) == [(0.0, "S", "250 a\\nb")]
+    assert json.loads(Dialogue([(12345.6, "S", HOSTILE)]).json) == [[12345.6, "S", HOSTILE]]
+
+
+@pytest.mark.parametrize(("text", "cleaned"), [("a\tb\r\n~\x7f", "a\tb\r\n~\x7f"), ("a\x00b\x1b", "a\ufffdb\ufffd"), ("é\ufffe", "é\ufffd")])
+def test_what_xml_cannot_hold_is_replaced(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
 
 
 def test_results_json(tmp_path: Path, corpus: Corpus) -> None:
