@@ -27,6 +27,7 @@ class Facts:
     odmr_domains: int = 0  # accounts with a domain whose mail is held for them
     delivery: str = ""
     lost: bool = False  # the probe's message was accepted and never arrived
+    unreadable: str = ""  # it is there, but RETR does not give it: what that said instead
     ca: bool = False
     bearers: int = 0  # accounts with an OAuth token
     certificates: int = 0  # accounts with a client certificate

@@ -204,6 +204,24 @@ class PostOffice:
             await (client.quit() if removing else client.leave())
         return list(found.values())
 
+    async def unreadable(self, account: Account) -> str:
+        """What RETR does in place of sending a message that is in the mailbox; "" if it sends all, or nobody gets so far."""
+        said = ""
+        try:
+            client = await self.login(account)
+            try:
+                for number in await self._numbers(client):
+                    said = f"RETR of message {number} is not answered as it should be"
+                    reply = await client.say(b"RETR %d" % number, multi=True)
+                    if reply.code != "+OK":
+                        return f"RETR: {show(reply.octets, 120).strip()}"
+                    said = ""
+            finally:
+                await client.leave()
+        except (TransportError, TooLong) as error:
+            return said and f"{said}: {error}"
+        return ""
+
     @staticmethod
     async def _numbers(client: _Client) -> list[int]:
         """Message numbers by LIST: a target whose STAT is wrong must not spoil all else. By STAT where LIST is of no use."""
@@ -359,7 +377,7 @@ class PostOffice:
             await self._wait(account, number)
 
     async def _in_order(self, account: Account, tokens: list[bytes]) -> bool:
-        if len(tokens) > 30:
+        if len(tokens) > 30 or self.runner.facts.unreadable:
             await self._wait(account, len(tokens))
             return True
         try:

@@ -145,7 +145,7 @@ class Runner:
         wanted = self.corpus.scenarios if scenarios is None else scenarios
         reading = [one for one in wanted if one.reads_mail or one.mailbox]
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
-        self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery
+        self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery or bool(self.facts.unreadable)
         await self.post.learn()
 
     async def _probe_service(self, name: str) -> str:
@@ -170,12 +170,17 @@ class Runner:
             start = time.monotonic()
             found = await self.post.fetch(account.address, token, 1, 1)
             self.post.slowest = time.monotonic() - start
+            if found:
+                return ""
+            why = f"did not arrive within {self.target.limits.delivery_timeout:g} s"
         except (TransportError, TooLong, ValueError, IndexError) as error:
-            return f"mail to {account.address} could not be delivered and read: {error}"
-        if not found:
+            why = f"could not be delivered and read: {error}"
+        self.facts.unreadable = await self.post.unreadable(account)
+        if self.facts.unreadable:
+            why = f"cannot be read: {self.facts.unreadable}"
+        elif "arrive" in why:
             self.facts.lost = True
-            return f"mail to {account.address} did not arrive within {self.target.limits.delivery_timeout:g} s"
-        return ""
+        return f"mail to {account.address} {why}"
 
     async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
         """Plays all of them, up to ``connections`` at a time; each outcome is told once.
