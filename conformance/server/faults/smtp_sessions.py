@@ -39,6 +39,15 @@ def _lax_again(*ends: bytes) -> Any:
     return content
 
 
+def _notes_message(s: Any, octets: bytes, sent: bytes) -> bytes:
+    s.memory["message"] = True
+    return octets
+
+
+def _null_once(s: Any, verb: str, rest: bytes) -> bytes | None:
+    return b"501 5.1.7 bad sender\r\n" if verb == "MAIL" and rest.startswith(b"FROM:<>") and "message" in s.memory else None
+
+
 def _first_name(s: Any, octets: bytes, sent: bytes) -> bytes:
     name = s.memory.get("name", "").encode()
     return re.sub(rb"Received: from \S+", b"Received: from " + name, octets, count=1)
@@ -165,6 +174,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"unstuff": _stuffed_again}),
     ("second-return-path", "4.4/return-path-is-reverse-path", "Every message of a session has the first one's return path",
      {"content": _first_return_path}),
+    ("second-null", "4.1.1.2/null-path", "The null path is refused after a message", {"content": _notes_message, "instead": _null_once}),
     ("second-appended", "4.5.2/all-ascii-delivered", "The first message stands before the second", {"content": _appended}),
     ("second-lf-dot-lf", "4.1.1.4/lf-dot-lf-no-end", "LF dot LF ends the second message", {"content": _lax_again(b"\n.\n")}),
     ("second-lf-dot-crlf", "4.1.1.4/end-is-crlf-dot-crlf", "LF dot CRLF ends the second message",
