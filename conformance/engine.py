@@ -45,6 +45,7 @@ class Engine:
         self.served: Path | None = None
         self.trouble: EngineError | None = None  # why nothing is played
         self.heard: Callable[[str], None] | None = None  # is told each verdict when it comes, in the thread
+        self._over = threading.Event()  # all is played
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
         self._task: asyncio.Task[None] | None = None
@@ -117,6 +118,18 @@ class Engine:
                     future.set_result(Outcome("inconclusive", f"the suite itself failed here: {error!r}"))
             if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
+        finally:
+            self._over.set()
+
+    def wait(self) -> None:
+        """Until all is played: who asks for outcome after outcome meanwhile takes the interpreter from the thread that plays."""
+        while self.trouble is None and not self._over.wait(0.2):
+            self._obey()
+
+    def _obey(self) -> None:
+        interrupts.obey()
+        if self._stop is not None and self._stop.exists():
+            raise KeyboardInterrupt
 
     def outcome(self, number: int, scenario: Scenario) -> Outcome:
         """Waits for it, in short steps so that an interrupt is obeyed at once. Raises EngineError."""
@@ -124,9 +137,7 @@ class Engine:
             raise self.trouble
         future = self.futures[number, scenario.id]
         while True:
-            interrupts.obey()
-            if self._stop is not None and self._stop.exists():
-                raise KeyboardInterrupt
+            self._obey()
             try:
                 return future.result(timeout=0.2)
             except TimeoutError:

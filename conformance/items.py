@@ -79,11 +79,15 @@ class ScenarioItem(pytest.Item):
     def settle(self) -> Result:
         """Its result, once it was played. Raises EngineError when nothing can be."""
         if self.result is None:
-            state = self.config.stash[KEY]
-            engine = state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
+            engine = self._engine()
             self.note(engine, engine.outcome(self.number, self.scenario))
         assert self.result is not None
         return self.result
+
+    def _engine(self) -> Engine:
+        """What plays; it begins here if it has not. Raises EngineError."""
+        state = self.config.stash[KEY]
+        return state.engine or state.start([(one.number, one.scenario) for one in self._mine()])
 
     def brief(self) -> pytest.TestReport | None:
         """All that its phases would report, in one: they cost a millisecond. None if nothing can be played.
@@ -94,6 +98,7 @@ class ScenarioItem(pytest.Item):
         from conformance.report.text import explain
 
         try:
+            self._engine().wait()
             result = self.settle()
         except EngineError:
             return None

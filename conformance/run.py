@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # What pytest brings for test functions, which there are none of here.
 _UNUSED = (
     "cacheprovider", "unraisableexception", "threadexception", "logging", "doctest", "unittest", "faulthandler", "stepwise",
-    "tmpdir", "monkeypatch", "recwarn", "pastebin", "setuponly", "setupplan", "junitxml", "subtests", "warnings",
+    "tmpdir", "monkeypatch", "assertion", "recwarn", "pastebin", "setuponly", "setupplan", "junitxml", "subtests", "warnings",
 )  # fmt: skip
 _FOREIGN = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 

@@ -6,6 +6,7 @@ POP3, RFC 1939 section 3: ``+OK``/``-ERR``, optional text; multi-line replies en
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 
@@ -115,6 +116,11 @@ def pop3_reply(line: bytes) -> Reply:
 
 def keywords(lines: list[bytes]) -> dict[str, tuple[str, ...]]:
     """EHLO's or CAPA's list: keyword in upper case → parameters as sent (RFC 5321 section 4.1.1.1)."""
+    return dict(_keywords(tuple(lines)))
+
+
+@functools.lru_cache(256)  # a target says the same few lists again and again
+def _keywords(lines: tuple[bytes, ...]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for line in lines:
         words = line.decode("utf-8", "replace").split()

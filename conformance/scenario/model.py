@@ -6,7 +6,7 @@ decides whether a scenario applies to a target; the player in ``conformance.sess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Union
@@ -89,6 +89,19 @@ class Alternative:
         if self.token in ("closed", "silent") or len(self.token) != len(code) or "z" not in self.token:
             return False
         return all(t == c or t in "yz" for t, c in zip(self.token, code))
+
+
+def named(token: str, alternatives: Iterable[Alternative]) -> bool:
+    """Whether one of them is just this."""
+    for one in alternatives:  # noqa: SIM110 — any() takes twice as long, and this is every reply
+        if one.token == token:
+            return True
+    return False
+
+
+def matching(code: str, alternatives: Iterable[Alternative]) -> bool:
+    """Whether one of them is this code, or its class."""
+    return named(code, alternatives) or any(one.matches_code(code) for one in alternatives)
 
 
 @dataclass(frozen=True)

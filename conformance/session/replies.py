@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from conformance.protocol.reply import show
-from conformance.scenario.model import Expect, ExpectLine, PatternLine
+from conformance.scenario.model import Expect, ExpectLine, PatternLine, matching, named
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Line, Play
 
@@ -14,19 +14,17 @@ async def expect(play: Play, step: Expect) -> None:
     line = play.lines[step.connection]
     if line.gone:
         return
-    tokens = [one.token for one in step.right + step.tolerated]
-    timeout = play.limits.silence if "silent" in tokens else None
+    timeout = play.limits.silence if named("silent", step.right) or named("silent", step.tolerated) else None
     try:
         reply = await play.receive(line, multi=bool(step.block), timeout=timeout)
     except TransportError as error:
         await _no_reply(play, step, line, error)
         return
-    if reply.octets[:2] == b"\x15\x03" and "closed" in tokens:  # a TLS alert: what we sent was no TLS
+    if reply.octets[:2] == b"\x15\x03" and (named("closed", step.right) or named("closed", step.tolerated)):  # a TLS alert: what we sent was no TLS
         line.gone, line.reply = True, None
         return
-    right = any(a.matches_code(reply.code) for a in step.right)
-    if not right:
-        if any(a.matches_code(reply.code) for a in step.tolerated):
+    if not matching(reply.code, step.right):
+        if matching(reply.code, step.tolerated):
             play.deviation(step, f"{reply.code} is tolerated, not right", show(reply.octets))
             return
         if not reply.code:
@@ -107,7 +105,7 @@ async def _no_reply(play: Play, step: Expect, line: Line, error: TransportError)
     if error.kind == "garbage":
         raise Ended("inconclusive", str(error), step.source.strip(), received, step.line)
     if error.kind == "timeout":
-        why = f"no reply within {play.limits.reply_timeout:g} s"
+        why = f"{'the reply does not end' if error.octets else 'no reply'} within {play.limits.reply_timeout:g} s"
         if not play.in_opening and not step.premise:
             play.breach("hang", why, error.octets, line)
     else:

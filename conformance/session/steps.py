@@ -25,6 +25,7 @@ from conformance.scenario.model import (
     Simple,
     Tls,
     When,
+    matching,
 )
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Play, breathe
@@ -107,7 +108,7 @@ def holds(play: Play, condition: Condition, connection: str) -> bool:
     if line.reply is None:
         return any(a.token == "silent" for a in condition.alternatives)
     code = line.reply.code
-    return any(a.matches_code(code) for a in condition.alternatives)
+    return matching(code, condition.alternatives)
 
 
 async def when(play: Play, step: When) -> None:

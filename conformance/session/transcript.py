@@ -37,9 +37,11 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         folded = text.casefold()
-        if any(core in folded for core in self._cores):
-            for secret, shown in self._shown:
-                text = text.replace(secret, "[secret]").replace(shown, "[secret]")
+        for core in self._cores:
+            if core in folded:
+                for secret, shown in self._shown:
+                    text = text.replace(secret, "[secret]").replace(shown, "[secret]")
+                break
         return self._base64.sub(self._inside, text) if self._secrets else text
 
     def line(self, octets: bytes) -> str:
@@ -59,9 +61,10 @@ class Redactor:
         except (binascii.Error, ValueError):
             return token
         lower = decoded.lower()
-        if not any(core in lower for core in self._core_octets):
-            return token
-        return "[secret]" if any(secret in decoded for secret in self._octets) else token
+        for core in self._core_octets:
+            if core in lower:
+                return "[secret]" if any(secret in decoded for secret in self._octets) else token
+        return token
 
 
 def _cores(words: Iterable[_Text]) -> list[_Text]:

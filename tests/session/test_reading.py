@@ -24,7 +24,6 @@ def corpus() -> Corpus:
         ("pop3-retr-endless", ["fail", "pass"]),
         ("pop3-retr-refused", ["fail", "pass"]),
         ("pop3-retr-closes", ["fail", "pass"]),
-        ("pop3-list-endless", ["pass", "fail"]),
     ],
 )
 def test_one_command_of_no_use_hides_no_other(corpus: Corpus, fault: str, expected: list[str]) -> None:
