@@ -27,6 +27,8 @@ async def probe_service(runner: Runner, service: str) -> str:
     try:
         greeting = await client.reply()
         runner.greetings[service] = runner.redact(show(greeting.octets).strip())
+        if greeting.code == "220":
+            runner.greeted.add(service)
         try:
             found["plain"] = await _ask(runner, client, service)
         except TransportError:

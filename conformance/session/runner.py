@@ -32,6 +32,7 @@ _TLS_VERSIONS = {
     "1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3,
 }  # fmt: skip
 _LEAST_SIZE = 65536  # octets of a message that a server must take at least: RFC 5321 section 4.5.3.1.7
+_WITHOUT_EHLO = ("connected", "helo")  # openings that do not depend on what probing asks
 _REPLAYS = 8  # of a scenario whose logins came too soon, each time after a longer pause
 _DEAD_AFTER = 3  # refused connections in a row, after which the rest is not tried one by one
 
@@ -57,6 +58,7 @@ class Runner:
         self.greetings: dict[str, str] = {}
         self.capabilities: dict[str, dict[str, list[str]]] = {}
         self.trouble: dict[str, str] = {}  # service → why it could not be probed
+        self.greeted: set[str] = set()  # services of SMTP that gave a greeting all the same
         self.post = PostOffice(self)
         self.delay = LoginDelay()
         self.pool = Pool(target, lock_dir, share)
@@ -225,7 +227,8 @@ class Runner:
     def applies(self, scenario: Scenario) -> Outcome | None:
         """An outcome without a play: not applicable, or the service was never reached."""
         why = self.trouble.get(scenario.service)
-        if why and scenario.opening != "raw":  # those begin with the greeting, and may tell what is wrong with it
+        # Those of the first kind begin with the greeting, and may tell what is wrong with it; of the second, with EHLO.
+        if why and scenario.opening != "raw" and not (scenario.service in self.greeted and scenario.opening in _WITHOUT_EHLO):
             return Outcome("inconclusive", f"the target could not be asked: {why}")
         if self.safe and unsafe(scenario):
             return Outcome("not-applicable", f"left out by --safe: it {unsafe(scenario)}")
