@@ -195,7 +195,8 @@ class Reader:
             self._bind(scope, found.parts, captured)
             return ExpectLine(line, source, name, found, premise)
         for key, value in self.substitutions.items():  # a case may say which reply is right
-            rest = rest.replace("{" + key + "}", value) if rest.startswith("{" + key + "}") else rest
+            if rest.startswith("{" + key + "}"):
+                rest, source = (text.replace("{" + key + "}", value) for text in (rest, source))
         right, tolerated, text = alternatives(rest)
         text_pattern = None
         if text is not None:

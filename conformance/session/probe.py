@@ -105,5 +105,5 @@ async def _after_login(
         return offered if "AUTH" in offered else None
     if reply.code != "235":
         return None
-    after = await _ask(runner, client, service)
-    return after or offered if service == "odmr" else after  # ATRN and QUIT may be all that is left: RFC 2645 section 5.2
+    # EHLO may be refused: by one who knows ATRN and QUIT alone now (RFC 2645 section 5.2), or who takes it but once
+    return await _ask(runner, client, service) or offered

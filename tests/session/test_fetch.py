@@ -1,4 +1,4 @@
-"""`-- fetch`: what does not come breaks the requirement, or, with `premise`, leaves it unproven."""
+"""`-- fetch`: what does not come breaks the requirement, or, with `premise`, leaves it unproven. So do seeds that do not come."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ def test_what_is_missing_or_too_much(corpus: Corpus, faults: list[str], expected
     chosen = [scenario for name in NAMES for scenario in corpus.scenarios if scenario.id == name]
     outcomes = asyncio.run(play(corpus, chosen, faults))
     assert [outcomes[name].verdict for name in NAMES] == expected
+
+
+def test_a_seed_that_does_not_come_is_no_fault_of_retr(corpus: Corpus) -> None:
+    names = {"pop3/content/megabyte", "smtp/data-transparency/large"}
+    chosen = [scenario for scenario in corpus.scenarios if scenario.id in names]
+    outcomes = asyncio.run(play(corpus, chosen, ["large-lost"]))
+    assert {name: outcomes[name].verdict for name in names} == {
+        "pop3/content/megabyte": "inconclusive", "smtp/data-transparency/large": "fail",
+    }  # fmt: skip
+    assert "0 of 1 seeded messages arrived" in outcomes["pop3/content/megabyte"].reason

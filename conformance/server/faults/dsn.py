@@ -74,6 +74,12 @@ def _lasting(s: Any, verb: str) -> None:
             s.memory["rcpt"] = one.parameters
 
 
+def _mixed(s: Any, verb: str, rest: bytes) -> bytes | None:
+    """What NOTIFY says is gathered over all recipients, as OpenSMTPD 7 does."""
+    told = verb == "RCPT" and b"NOTIFY=NEVER" in rest and any(one.parameters.get("NOTIFY", "NEVER") != "NEVER" for one in s.mail.recipients)
+    return b"553 5.5.4 NEVER goes with nothing else\r\n" if told else None
+
+
 def _lost(s: Any, octets: bytes, sent: bytes) -> bytes | None:
     return None if any(one.parameters.get("NOTIFY") == "NEVER" for one in s.mail.recipients) else octets
 
@@ -123,6 +129,8 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
      _notify(lambda wanted, condition, given: wanted and condition != "SUCCESS")),
     ("success-alone", "rfc3461/5.2.3/success-reported", "SUCCESS counts only where it stands alone",
      _notify(lambda wanted, condition, given: wanted and (condition != "SUCCESS" or given.get("NOTIFY") == "SUCCESS"))),
+    ("report-first", "rfc3461/5.2.3/success-reported", "Only the first of several deliveries is reported",
+     {"notify": lambda s, wanted, condition, one: wanted and one is s.mail.recipients[0]}),
     ("report-twice", "rfc3461/5.2.3/success-reported", "A delivery is reported twice",
      {"report": lambda s, octets, mail, rcpts: s.world.storage.deliver(mail.sender.local, octets) or octets}),
     ("always", "rfc3461/5.2.3/success-not-reported", "Every delivery is reported", _notify(lambda wanted, condition, given: True)),
@@ -132,6 +140,7 @@ _TABLE: tuple[tuple[str, str, str, Hook], ...] = (
      _notify(lambda wanted, condition, given: wanted or "NOTIFY" not in given)),
     ("never-reports", "rfc3461/5.2.3/success-not-reported", "NEVER is ignored", _notify(lambda wanted, c, given: wanted or given.get("NOTIFY") == "NEVER")),
     ("kept", "rfc3461/5.2.3/success-not-reported", "NOTIFY holds for later transactions too", {"after": _lasting}),
+    ("never-mixed", "rfc3461/4.1/for-one-recipient", "NEVER is refused after another recipient's NOTIFY", {"instead": _mixed}),
     ("no-failure", "rfc3461/5.2.6/failures", "A failure is reported as delayed for ever", _report(rb"^Status: 5", b"Status: 2")),
     ("failure-always", "rfc3461/5.2.6/failures-not-reported", "Failures are reported whatever NOTIFY says",
      _notify(lambda wanted, condition, given: wanted or condition == "FAILURE")),

@@ -36,6 +36,7 @@ FAULTS = [
     Fault("status-expn", "rfc2034/4/success-has-code", "Replies to EXPN have no status code", "smtp", _verb("EXPN")),
     Fault("status-552", "rfc2034/4/permanent-has-code", "552 has no status code", "smtp", _verb("MAIL", code=b"552")),
     Fault("status-refused-recipient", "rfc2034/4/permanent-has-code", "Refusals of RCPT have no status code", "smtp", _verb("RCPT", code=b"5")),
+    Fault("status-auth", "rfc2034/4/success-has-code", "Replies to AUTH have no status code", "smtp", _verb("AUTH", "AUTH.")),
     Fault("status-helo", "rfc2034/4/without-ehlo", "After HELO replies have no status code", "smtp",
           _without(lambda s, octets, verb: s.greeted == "HELO")),
     Fault("status-tls", "rfc2034/4/success-has-code", "In TLS replies have no status code", "smtp", _without(lambda s, octets, verb: s.tls)),

@@ -144,6 +144,8 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"unstuff": lambda s, octets, sent: octets.removeprefix(b"\r\n")}),
     ("million-cut", "4.2.5/2yz-delivers", "Messages are cut at a million octets",
      {"content": lambda s, octets, sent: octets[:1_000_000]}),
+    ("large-lost", "4.2.5/2yz-delivers", "Messages of more than half a million octets are lost",
+     {"content": lambda s, octets, sent: octets if len(octets) < 500_000 else None}),
     ("one-traced-copy", "4.4/received-inserted", "The first recipient's copy alone has trace fields", {"content": _one_traced_copy}),
     ("second-copy-cut", "2.1/one-copy-for-several-recipients", "The copies after the first lack the last line",
      {"content": _cut_second_copy}),
