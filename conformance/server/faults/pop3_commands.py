@@ -190,7 +190,7 @@ FAULTS = [
     _pop("pop3-extra-argument-quit", _R + "3/excess-arguments", "QUIT ignores an argument", _rewrite(rb"^QUIT .*", b"QUIT")),
     _pop("pop3-extra-argument-retr", _R + "3/excess-arguments", "RETR ignores a second argument", _rewrite(rb"^(RETR|DELE|LIST|UIDL) ([0-9]+) .*", rb"\1 \2")),
     _pop("pop3-double-space", _R + "3/single-space-separates", "several blanks or a tab separate like one", _rewrite(rb"[ \t]+", b" ")),
-    _pop("pop3-signed-number", _R + "3/invalid-syntax", "a number may have a plus sign", _rewrite(rb" [+]([0-9])", rb" \1")),
+    _pop("pop3-signed-number", _R + "3/plus-sign", "a number may have a plus sign", _rewrite(rb" [+]([0-9])", rb" \1")),
     _pop("pop3-number-with-tail", _R + "3/invalid-syntax", "what follows the digits of a number is ignored", _rewrite(rb"^(RETR|LIST|DELE|UIDL|TOP) ([0-9]+)[a-z,-][^ ]*", rb"\1 \2")),
     _pop("pop3-negative-number", _R + "3/invalid-syntax", "a negative number counts from the end", _rewrite(rb"^(RETR|LIST|DELE|UIDL|TOP) -[01]", rb"\1 1")),
     _pop("pop3-number-wraps", _R + "5/retr-no-such-message", "a number is taken modulo 2 to the 32nd", {"command": lambda s, line: _wrapped(line)}),
