@@ -90,6 +90,11 @@ def _vanish_removes(session: Any) -> None:
     _remove(session, session.deleted)
 
 
+def _end_is_line_end(session: Any) -> None:
+    if bytes(session.buffer).upper() == b"QUIT":
+        _remove(session, session.deleted)
+
+
 def _steals_lock(session: Any, verb: str) -> None:
     if verb == "PASS" and session.state == "authorization" and getattr(session, "previous", None):
         session.world.storage.mailbox(session.previous).locked = False
@@ -242,6 +247,7 @@ FAULTS = [
     _pop("pop3-quit-silent", _R + "6/quit-replies", "QUIT closes without a reply", {"reply": lambda s, o, v: b"" if v == "QUIT" and s.user else o}),
     _pop("pop3-quit-keeps-lock", _R + "6/quit-releases-lock", "QUIT does not release the lock", {"unlock": lambda s, v: s.verb == "QUIT"}),
     _pop("pop3-vanished-removes", _R + "6/no-update-without-quit", "a session that vanishes removes what it marked", {"vanished": _vanish_removes}),
+    _pop("pop3-end-of-stream-ends-a-line", _R + "6/unfinished-quit-removes-nothing", "a QUIT that the end of the connection cuts off is carried out", {"vanished": _end_is_line_end}),
     _pop("pop3-vanished-keeps-lock", _R + "6/lock-released-without-quit", "a session that vanishes keeps its lock", {"unlock": lambda s, v: s.verb != "QUIT"}),
     _pop("pop3-no-lock", _R + "4/exclusive-lock", "a second session gets in", {"lock": lambda s, v: False}),
     _pop("pop3-failed-login-unlocks", _R + "4/exclusive-lock", "a login that is refused releases the lock of another session", {"after": _steals_lock}),
