@@ -79,9 +79,10 @@ def bound(first: First, plus: bool, channel: Channel) -> bytes:
     """The channel binding data that the ``c=`` attribute must hold. Raises Refused: section 6."""
     if first.flag == "y" and channel.bindings and channel.checks("y-flag"):
         raise Refused  # the list of mechanisms was changed on the way
-    if channel.checks("y-flag") and plus != (first.flag == "p"):
-        raise Refused
-    if first.flag == "p" and first.binding not in channel.bindings and channel.checks("binding-type"):
+    if first.flag == "p" and first.binding not in channel.bindings:
+        if channel.checks("binding-type"):
+            raise Refused
+    elif channel.checks("y-flag") and plus != (first.flag == "p"):
         raise Refused
     return channel.bindings.get(first.binding, b"")
 

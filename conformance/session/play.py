@@ -94,12 +94,13 @@ class Play:
 
     async def run(self) -> Outcome:
         start = time.monotonic()
+        cut = False  # another verdict than pass ended the dialogue before its end
         try:
             await self.open(MAIN, self.scenario.service, self.scenario.opening)
             await self.steps(self.scenario.steps)
             outcome = self.worst or Outcome("pass")
         except Ended as ended:
-            outcome = ended.outcome
+            outcome, cut = ended.outcome, ended.outcome.verdict != "pass"
             if self.worst and outcome.verdict == "pass":
                 outcome = self.worst
         except Delayed:
@@ -117,7 +118,7 @@ class Play:
         await self._farewell()
         outcome.transcript = self.transcript.dialogue
         outcome.notes = self.notes + outcome.notes
-        if outcome.verdict in ("fail", "inconclusive"):  # what came unasked is then a consequence, told already
+        if cut or outcome.verdict in ("fail", "inconclusive"):  # what came unasked is then a consequence, told already
             self.ambient = [one for one in self.ambient if one.check not in ("unsolicited", "hang")]
         outcome.ambient = self.ambient
         outcome.expected, outcome.received, outcome.reason = (

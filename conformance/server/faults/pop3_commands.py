@@ -90,6 +90,11 @@ def _vanish_removes(session: Any) -> None:
     _remove(session, session.deleted)
 
 
+def _end_is_line_end(session: Any) -> None:
+    if bytes(session.buffer).upper() == b"QUIT":
+        _remove(session, session.deleted)
+
+
 def _steals_lock(session: Any, verb: str) -> None:
     if verb == "PASS" and session.state == "authorization" and getattr(session, "previous", None):
         session.world.storage.mailbox(session.previous).locked = False
@@ -190,7 +195,7 @@ FAULTS = [
     _pop("pop3-extra-argument-quit", _R + "3/excess-arguments", "QUIT ignores an argument", _rewrite(rb"^QUIT .*", b"QUIT")),
     _pop("pop3-extra-argument-retr", _R + "3/excess-arguments", "RETR ignores a second argument", _rewrite(rb"^(RETR|DELE|LIST|UIDL) ([0-9]+) .*", rb"\1 \2")),
     _pop("pop3-double-space", _R + "3/single-space-separates", "several blanks or a tab separate like one", _rewrite(rb"[ \t]+", b" ")),
-    _pop("pop3-signed-number", _R + "3/invalid-syntax", "a number may have a plus sign", _rewrite(rb" [+]([0-9])", rb" \1")),
+    _pop("pop3-signed-number", _R + "3/plus-sign", "a number may have a plus sign", _rewrite(rb" [+]([0-9])", rb" \1")),
     _pop("pop3-number-with-tail", _R + "3/invalid-syntax", "what follows the digits of a number is ignored", _rewrite(rb"^(RETR|LIST|DELE|UIDL|TOP) ([0-9]+)[a-z,-][^ ]*", rb"\1 \2")),
     _pop("pop3-negative-number", _R + "3/invalid-syntax", "a negative number counts from the end", _rewrite(rb"^(RETR|LIST|DELE|UIDL|TOP) -[01]", rb"\1 1")),
     _pop("pop3-number-wraps", _R + "5/retr-no-such-message", "a number is taken modulo 2 to the 32nd", {"command": lambda s, line: _wrapped(line)}),
@@ -242,6 +247,7 @@ FAULTS = [
     _pop("pop3-quit-silent", _R + "6/quit-replies", "QUIT closes without a reply", {"reply": lambda s, o, v: b"" if v == "QUIT" and s.user else o}),
     _pop("pop3-quit-keeps-lock", _R + "6/quit-releases-lock", "QUIT does not release the lock", {"unlock": lambda s, v: s.verb == "QUIT"}),
     _pop("pop3-vanished-removes", _R + "6/no-update-without-quit", "a session that vanishes removes what it marked", {"vanished": _vanish_removes}),
+    _pop("pop3-end-of-stream-ends-a-line", _R + "6/unfinished-quit-removes-nothing", "a QUIT that the end of the connection cuts off is carried out", {"vanished": _end_is_line_end}),
     _pop("pop3-vanished-keeps-lock", _R + "6/lock-released-without-quit", "a session that vanishes keeps its lock", {"unlock": lambda s, v: s.verb != "QUIT"}),
     _pop("pop3-no-lock", _R + "4/exclusive-lock", "a second session gets in", {"lock": lambda s, v: False}),
     _pop("pop3-failed-login-unlocks", _R + "4/exclusive-lock", "a login that is refused releases the lock of another session", {"after": _steals_lock}),

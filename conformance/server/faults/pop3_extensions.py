@@ -122,6 +122,7 @@ FAULTS = [
     _pop("pop3-capa-not-in-authorization", "rfc2449/5/capa-in-authorization", "CAPA is refused before the login", _instead("CAPA", b"-ERR log in first\r\n", "authorization")),
     _pop("pop3-capa-argument", "rfc2449/5/capa-takes-no-argument", "CAPA ignores an argument", {"command": lambda s, line: b"CAPA" if line.startswith(b"CAPA ") else line}),
     _pop("pop3-capa-two-blanks", "rfc2449/3/capability-syntax", "two blanks stand in a capability", _swap("SASL", "SASL  PLAIN LOGIN CRAM-MD5")),
+    _pop("pop3-capa-run-together", "rfc2449/3/capability-syntax", "a capability and its parameter are run together", _swap("EXPIRE", "EXPIRENEVER")),
     _pop("pop3-capa-long-line", "rfc2449/5/capability-line-length", "a capability line has 600 octets", _with("X-LONG " + "x" * 600)),
     _pop("pop3-capa-twice", "rfc2449/5/capability-once", "a capability is listed twice", _with("UIDL")),
     _pop("pop3-capa-apop", "rfc2449/6/no-apop-capability", "CAPA lists APOP", _with("APOP")),

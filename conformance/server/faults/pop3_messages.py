@@ -126,6 +126,7 @@ FAULTS = [
     pop("pop3-quit-removes-read", _R + "6/quit-keeps-unmarked", "QUIT removes what was read", {"instead": _top_noted, "update": _top_only_read}),
     pop("pop3-stat-hexadecimal", _R + "4/decimal", "STAT counts in hexadecimal", {"stat": lambda s, t: f"{int(t.split()[0]):x} {t.split()[1]}"}),
     pop("pop3-top-closes-up", _R + "7/top-header-blank-lines", "TOP leaves out the empty line where body follows", _in_top(rb"\r\n\r\n(?=.)", b"\r\n")),
+    pop("pop3-top-empty-line-twice", _R + "7/top-header-blank-lines", "TOP sends the empty line twice where body follows", _in_top(rb"\r\n\r\n(?=.)", b"\r\n\r\n\r\n")),
     pop("pop3-top-unfolds", _R + "7/top-header-blank-lines", "TOP unfolds fields", _in_top(rb"\r\n[ \t]+(?=[^\r\n]*\r\n[ \t])", b" ")),
     pop("pop3-top-of-first", _R + "7/top-header-blank-lines", "TOP sends the first message whatever the number", {"command": lambda s, line: re.sub(rb"^TOP [0-9]+ ", b"TOP 1 ", line)}),
     # RFC 6856

@@ -86,13 +86,6 @@ def _challenge(change: Callable[[bytes], bytes]) -> Hooks:
     return {"reply": reply}
 
 
-def _answers_binding(session: Any, octets: bytes, verb: str) -> bytes:
-    """A client's first message is answered without a look at its channel binding flag."""
-    if verb == "AUTH" and octets.startswith(b"-ERR"):
-        return b"+ " + base64.b64encode(b"r=abcdef,s=c2FsdA==,i=4096") + b"\r\n"
-    return octets
-
-
 FAULTS = [
     pop("pop3-top-count-wraps", _R + "7/top-beyond-end", "the line count of TOP is kept in 32 bits", _wraps(32)),
     pop("pop3-retr-after-top", _R + "5/retr-whole-message", "after TOP, RETR sends the header only", {"after": _notes_top, "octets": _headers_cached}),
@@ -107,5 +100,4 @@ FAULTS = [
     pop("pop3-lang-lost-at-login", "rfc6856/3.2/lang-all-subsequent", "the language is reset by the login", {"after": _language_reset}),
     pop("pop3-cram-form", "rfc2195/2/challenge-form", "the challenge of CRAM-MD5 has no brackets", _challenge(lambda c: c.strip(b"<>") if c.startswith(b"<") else c)),
     pop("pop3-scram-nonce", "rfc5802/5.1/nonce-begins-with-clients", "the server's nonce does not begin with the client's", _challenge(lambda c: re.sub(rb"^r=", b"r=x", c))),
-    pop("pop3-scram-binding-ignored", "rfc5802/6/type-supported", "a channel binding that does not exist is ignored", {"reply": _answers_binding}),
 ]  # fmt: skip
