@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import Reply, keywords, show
 from conformance.scenario.expression import Environment, ExpressionError, Value
 from conformance.scenario.infer import chain
-from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, family
+from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, When, family
 from conformance.session.connection import Connection, TransportError
 from conformance.session.delay import Delayed, TooLong, too_soon
 from conformance.session.transcript import Transcript
@@ -151,9 +152,7 @@ class Play:
         try:
             found = self.runner.corpus.openings[line.family, opening]
             for one in chain(found, self.runner.corpus.openings):
-                from dataclasses import replace
-
-                steps = one.steps if name == MAIN else tuple(_renamed(step, name, replace) for step in one.steps)
+                steps = one.steps if name == MAIN else tuple(_renamed(step, name) for step in one.steps)
                 await self.steps(steps)
         finally:
             self.in_opening = before
@@ -328,14 +327,12 @@ def _text(value: Value) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _renamed(step: Step, name: str, replace) -> Step:  # type: ignore[no-untyped-def]
+def _renamed(step: Step, name: str) -> Step:
     """An opening's step, said on another connection."""
-    from conformance.scenario.model import When
-
     if isinstance(step, When):
-        branches = tuple((c, tuple(_renamed(s, name, replace) for s in b)) for c, b in step.branches)
-        return replace(step, connection=name, branches=branches)  # type: ignore[no-any-return]
-    return replace(step, connection=name)  # type: ignore[no-any-return]
+        branches = tuple((c, tuple(_renamed(s, name) for s in b)) for c, b in step.branches)
+        return replace(step, connection=name, branches=branches)
+    return replace(step, connection=name)
 
 
 async def breathe(seconds: float) -> None:
