@@ -80,7 +80,7 @@ def smtp_reply(lines: list[bytes], *, utf8: bool = False) -> Reply:
             continue
         bare = _ends(line, breaches)
         match = _LOOSE.match(bare)
-        if not (_STRICT_UTF8 if utf8 else _STRICT).match(bare):
+        if not (_STRICT_UTF8 if utf8 else _STRICT).match(bare.translate(None, b"\r\n")):  # CR and LF have been told already
             breaches.append(Ambient("grammar", "a reply line does not have the form of one", show(line)))
         if len(line) > SMTP_LINE and not line.startswith(b"334 "):  # a challenge may be longer: RFC 4954 section 4
             breaches.append(Ambient("length", f"a reply line has {len(line)} octets, more than 512", show(line[:80])))
