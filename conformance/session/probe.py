@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import keywords, show
 from conformance.scenario.model import family
 from conformance.session.connection import TransportError
 from conformance.session.delay import TooLong
-from conformance.session.login import candidates
+from conformance.session.login import Way, candidates
 from conformance.session.post import _Client
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ async def probe_service(runner: Runner, service: str) -> str:
 async def _ask(runner: Runner, client: _Client, service: str) -> dict[str, tuple[str, ...]]:
     if family(service) == "pop3":
         reply = await client.say(b"CAPA", multi=True)
+        (runner.without_capa.discard if reply.code == "+OK" else runner.without_capa.add)(service)
         return keywords(reply.block or []) if reply.code == "+OK" else {}
     verb = b"LHLO " if service == "lmtp" else b"EHLO "
     reply = await client.say(verb + runner.client.encode())
@@ -107,3 +109,30 @@ async def _after_login(
         return None
     # EHLO may be refused: by one who knows ATRN and QUIT alone now (RFC 2645 section 5.2), or who takes it but once
     return await _ask(runner, client, service) or offered
+
+
+async def try_unannounced(runner: Runner) -> None:
+    """Where CAPA is refused nothing announces the optional commands of RFC 1939 section 7: they are there if they work."""
+    post, offers = runner.post, runner.facts.offers
+    silent = [one for one in sorted(runner.without_capa) if offers.get((one, "plain")) == {} == offers.get((one, "auth"))]
+    if not silent:
+        return
+    account = runner.target.accounts[0]
+    works: dict[str, tuple[str, ...]] = {}
+    try:
+        if runner.facts.seedable and not runner.safe:  # TOP needs a message
+            token = secrets.token_hex(8).encode()
+            await post.fill(account, [(b"Subject: %s\r\n\r\nprobe\r\n" % token, token, "")])
+        client = await post.login(account)
+        try:
+            for verb, line in (("UIDL", b"UIDL"), ("TOP", b"TOP 1 0")):
+                if (await client.say(line, multi=True)).code == "+OK":
+                    works[verb] = ()
+        finally:
+            await client.leave()
+    except (TransportError, TooLong):
+        pass
+    user: dict[str, tuple[str, ...]] = {"USER": ()} if post.way == Way("USER") else {}
+    for service in silent:
+        offers[service, "plain"] = user
+        offers[service, "auth"] = user | works

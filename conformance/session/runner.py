@@ -20,7 +20,7 @@ from conformance.session.connection import KEY_LOG, Connection, TransportError
 from conformance.session.delay import Delayed, LoginDelay, TooLong
 from conformance.session.play import Play
 from conformance.session.post import PostOffice, Refused
-from conformance.session.probe import probe_service
+from conformance.session.probe import probe_service, try_unannounced
 from conformance.session.queue import Queue, seconds
 from conformance.session.transcript import Redactor
 from conformance.target import Target
@@ -57,6 +57,7 @@ class Runner:
         self.facts = Facts()
         self.greetings: dict[str, str] = {}
         self.capabilities: dict[str, dict[str, list[str]]] = {}
+        self.without_capa: set[str] = set()  # POP3 services that refuse CAPA
         self.trouble: dict[str, str] = {}  # service → why it could not be probed
         self.greeted: set[str] = set()  # services of SMTP that gave a greeting all the same
         self.post = PostOffice(self)
@@ -149,6 +150,7 @@ class Runner:
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
         self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery or bool(self.facts.unreadable)
         await self.post.learn()
+        await try_unannounced(self)
 
     async def _probe_service(self, name: str) -> str:
         while True:  # a delay that does not end is TooLong

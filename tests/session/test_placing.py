@@ -113,3 +113,12 @@ def _refused_in_clear(session: Any, verb: str, rest: bytes) -> bytes | None:
     if session.tls or verb not in ("AUTH", "USER", "PASS", "APOP"):
         return None
     return b"-ERR STLS first\r\n" if session.service == "pop3" else b"503 5.5.1 AUTH is not offered\r\n"
+
+
+def test_without_capa_the_optional_commands_are_tried(corpus: Corpus, tmp_path: Path) -> None:
+    no_capa = ("pop3-capa-not-in-authorization", "pop3-capa-not-in-transaction")
+    names = ("pop3/top/zero-lines", "pop3/uidl/one-message", "pop3/user/accepted", "pop3/locks/second-login-refused")
+    for name in names:
+        assert played(corpus, tmp_path / "t.toml", name, (), no_capa)[name][0] == "pass", name
+    gone = played(corpus, tmp_path / "t.toml", "pop3/top/zero-lines", (), (*no_capa, "pop3-top-not-kept"))
+    assert gone["pop3/top/zero-lines"][0] == "not-applicable"
