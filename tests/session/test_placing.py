@@ -113,3 +113,15 @@ def _refused_in_clear(session: Any, verb: str, rest: bytes) -> bytes | None:
     if session.tls or verb not in ("AUTH", "USER", "PASS", "APOP"):
         return None
     return b"-ERR STLS first\r\n" if session.service == "pop3" else b"503 5.5.1 AUTH is not offered\r\n"
+
+
+@pytest.mark.parametrize("fault", ["auth-listed-538", "auth-listed-530"])
+def test_what_is_listed_and_refused_for_want_of_encryption_is_told_once_and_played_inside_tls(
+    corpus: Corpus, tmp_path: Path, fault: str
+) -> None:
+    told = played(corpus, tmp_path / "t.toml", "esmtp/unauthenticated/listed-without-tls-*", faults=(fault,))
+    assert told and {verdict for verdict, _service in told.values()} == {"deviation"}
+    found = outcomes(corpus, tmp_path / "t.toml", "esmtp/auth-plain/* or esmtp/auth-state/*", faults=(fault,))
+    assert {outcome.verdict for outcome in found.values()} == {"pass", "not-applicable"}
+    clear = {name: outcome for name, outcome in found.items() if name.endswith("-clear")}
+    assert clear and all("for want of encryption" in outcome.reason for outcome in clear.values())
