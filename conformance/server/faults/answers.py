@@ -146,7 +146,7 @@ _CASES: tuple[tuple[str, str, str, Hook], ...] = (
      _says("RCPT", b"550 5.1.1 no such user\r\n", lambda s, rest: b"postmaster>" in rest.lower())),
     ("refused-mail-begins", "4.2.1/5yz-means-not-done", "A refused MAIL begins a transaction", {"reply": _begins_all_the_same}),
     ("listed-502", "4.2.4/listed-keyword-works", "What is listed is not implemented",
-     _says("HELP ETRN STARTTLS BDAT VRFY EXPN AUTH", _NO, lambda s, rest: b"PLAIN" not in rest)),
+     _says("HELP ETRN STARTTLS BDAT VRFY EXPN AUTH", _NO, lambda s, rest: b"PLAIN " not in rest)),
     ("listed-555", "4.2.4/listed-keyword-works", "The parameters of what is listed are not known",
      _says("MAIL", b"555 5.5.4 not known\r\n", lambda s, rest: b"> " in rest)),
     ("noop-150", "4.2.1/no-1yz", "NOOP gets 150", _code("NOOP", b"250", b"150")),
