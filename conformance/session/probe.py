@@ -100,6 +100,21 @@ async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> fr
     return frozenset(found)
 
 
+async def noop_code(runner: Runner, service: str) -> str:
+    """How NOOP is answered in a session where nothing went wrong; "" if that cannot be learnt."""
+    with contextlib.suppress(TransportError):
+        client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
+        try:
+            await client.reply()
+            await _ask(runner, client, service)
+            code = (await client.say(b"NOOP")).code
+            client.connection.write(b"QUIT\r\n")
+            return code
+        finally:
+            client.connection.close()
+    return ""
+
+
 async def _after_login(
     runner: Runner, client: _Client, service: str, found: dict[str, dict[str, tuple[str, ...]]]
 ) -> dict[str, tuple[str, ...]] | None:
