@@ -79,7 +79,7 @@ async def _ask(runner: Runner, client: _Client, service: str) -> dict[str, tuple
 async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> frozenset[str]:
     """The mechanisms that are listed in the clear and refused there for want of encryption.
 
-    Asked on a connection of its own: the first mechanism that is begun ends it, passwords in the clear before all others.
+    Asked on a connection of its own: the first mechanism that is begun ends it. Passwords in the clear come first.
     """
     found: set[str] = set()
     with contextlib.suppress(TransportError):
