@@ -18,6 +18,7 @@ class Facts:
     """What probing and the target file told.
 
     ``offers``: (service, phase) → keyword → parameters; None or absent where the phase was not reached.
+    ``withheld``: service → the AUTH mechanisms that it lists in the clear and refuses there for want of encryption.
     ``delivery``: "" if mail sent by SMTP arrives in a mailbox that POP3 reads, else why not.
     """
 
@@ -33,6 +34,17 @@ class Facts:
     certificates: int = 0  # accounts with a client certificate
     seedable: bool = False
     offers: dict[tuple[str, str], Keywords | None] = field(default_factory=dict)
+    withheld: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def usable(self, service: str, listed: Keywords) -> dict[str, tuple[str, ...]]:
+        """A list from before TLS without what is refused there."""
+        withheld = self.withheld.get(service)
+        found = dict(listed)
+        if withheld and "AUTH" in found:
+            found["AUTH"] = tuple(word for word in found["AUTH"] if word.upper() not in withheld)
+            if not found["AUTH"]:
+                del found["AUTH"]
+        return found
 
 
 def unsafe(scenario: Scenario) -> str:
@@ -121,12 +133,16 @@ def _missing(need: str, scenario: Scenario, phase: str, facts: Facts) -> str:
     offered = facts.offers.get((scenario.service, phase))
     if offered is None:
         return f"what {scenario.service} offers could not be learnt ({phase})"
-    listed = words[0] in offered and all(
-        word.upper() in {parameter.upper() for parameter in offered[words[0]]} for word in words[1:]
-    )
+    listed = _listed(words, offered)
     where = {"plain": "", "tls": " after TLS", "auth": " after AUTH"}[phase]
     if listed and negative:
         return f"the target offers {' '.join(words)}{where}"
     if not listed and not negative:
         return f"the target does not offer {' '.join(words)}{where}"
+    if listed and not negative and phase == "plain" and not _listed(words, facts.usable(scenario.service, offered)):
+        return f"the target lists {' '.join(words)} in the clear, and refuses it there for want of encryption"
     return ""
+
+
+def _listed(words: list[str], offered: Keywords) -> bool:
+    return words[0] in offered and {word.upper() for word in words[1:]} <= {word.upper() for word in offered[words[0]]}

@@ -252,6 +252,8 @@ class Play:
             if reply.code in ("250", "+OK"):
                 listed = reply.block if reply.block is not None else reply.texts[1:]
                 line.offered = keywords(listed)
+                if line.connection is None or line.connection.tls is None:
+                    line.offered = self.runner.facts.usable(line.service, line.offered)
                 line.utf8 = "SMTPUTF8" in line.offered
         self.env.variables.update(
             code=reply.code.encode(), text=reply.text, reply=reply.octets, body=reply.body, raw=reply.raw,

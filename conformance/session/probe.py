@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import re
 import secrets
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ from conformance.session.post import _Client
 
 if TYPE_CHECKING:
     from conformance.session.runner import Runner
+
+# 538 of RFC 4954 section 6, 530 of RFC 3207 section 4, 523 of RFC 5248 section 2.4, or whatever code says why.
+_WANTS_TLS = re.compile(rb"5[0-9][0-9][ -](?:5\.7\.1[01]\b|.*(?i:\btls\b|starttls|encrypt))|5(?:23|24|38)")
 
 
 async def probe_service(runner: Runner, service: str) -> str:
@@ -37,6 +42,8 @@ async def probe_service(runner: Runner, service: str) -> str:
                 raise
             found["plain"] = {}  # CAPA is optional: who stumbles over it is asked everything else, and told
             raise
+        if "AUTH" in found["plain"] and runner.target.services[service].tls != "implicit":
+            runner.facts.withheld[service] = await _withheld(runner, service, found["plain"]["AUTH"])
         starttls = "STLS" if kind == "pop3" else "STARTTLS"
         if starttls in found["plain"] and runner.target.services[service].tls == "starttls":
             reply = await client.say(starttls.encode())
@@ -71,6 +78,45 @@ async def _ask(runner: Runner, client: _Client, service: str) -> dict[str, tuple
     verb = b"LHLO " if service == "lmtp" else b"EHLO "
     reply = await client.say(verb + runner.client.encode())
     return keywords(reply.texts[1:]) if reply.code == "250" else {}
+
+
+async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> frozenset[str]:
+    """The mechanisms that are listed in the clear and refused there for want of encryption.
+
+    Asked on a connection of its own: the first mechanism that is begun ends it. Passwords in the clear come first.
+    """
+    found: set[str] = set()
+    with contextlib.suppress(TransportError):
+        client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
+        try:
+            await client.reply()
+            await _ask(runner, client, service)
+            for name in sorted({word.upper() for word in listed}, key=lambda one: (one not in ("PLAIN", "LOGIN"), one)):
+                reply = await client.say(b"AUTH " + name.encode())
+                if reply.code == "334":
+                    break
+                if _WANTS_TLS.match(reply.octets):
+                    found.add(name)
+            else:
+                client.connection.write(b"QUIT\r\n")
+        finally:
+            client.connection.close()
+    return frozenset(found)
+
+
+async def noop_code(runner: Runner, service: str) -> str:
+    """How NOOP is answered in a session where nothing went wrong; "" if that cannot be learnt."""
+    with contextlib.suppress(TransportError):
+        client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
+        try:
+            await client.reply()
+            await _ask(runner, client, service)
+            code = (await client.say(b"NOOP")).code
+            client.connection.write(b"QUIT\r\n")
+            return code
+        finally:
+            client.connection.close()
+    return ""
 
 
 async def _after_login(

@@ -20,7 +20,7 @@ from conformance.session.connection import KEY_LOG, Connection, TransportError
 from conformance.session.delay import Delayed, LoginDelay, TooLong
 from conformance.session.play import Play
 from conformance.session.post import PostOffice, Refused
-from conformance.session.probe import probe_service, try_unannounced
+from conformance.session.probe import noop_code, probe_service, try_unannounced
 from conformance.session.queue import Queue, seconds
 from conformance.session.transcript import Redactor
 from conformance.target import Target
@@ -65,6 +65,7 @@ class Runner:
         self.pool = Pool(target, lock_dir, share)
         self._contexts: dict[tuple[str, bool, Path | None], ssl.SSLContext | None] = {}
         self._refused = 0
+        self._noop: dict[str, str] = {}
 
     def context(
         self, *, version: str = "", verify: bool = False, certificate: Path | None = None
@@ -158,6 +159,12 @@ class Runner:
                 return await probe_service(self, name)
             except Delayed:
                 pass
+
+    async def noop(self, service: str) -> str:
+        """The code that answers NOOP, asked once: a server may have none."""
+        if service not in self._noop:
+            self._noop[service] = await noop_code(self, service)
+        return self._noop[service]
 
     async def _delivery(self) -> str:
         """"" if a plain message to the first account arrives, else why not."""

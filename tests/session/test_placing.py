@@ -122,3 +122,15 @@ def test_without_capa_the_optional_commands_are_tried(corpus: Corpus, tmp_path: 
         assert played(corpus, tmp_path / "t.toml", name, (), no_capa)[name][0] == "pass", name
     gone = played(corpus, tmp_path / "t.toml", "pop3/top/zero-lines", (), (*no_capa, "pop3-top-not-kept"))
     assert gone["pop3/top/zero-lines"][0] == "not-applicable"
+
+
+@pytest.mark.parametrize("fault", ["auth-listed-538", "auth-listed-530"])
+def test_what_is_listed_and_refused_for_want_of_encryption_is_told_once_and_played_inside_tls(
+    corpus: Corpus, tmp_path: Path, fault: str
+) -> None:
+    told = played(corpus, tmp_path / "t.toml", "esmtp/unauthenticated/listed-without-tls-*", faults=(fault,))
+    assert told and {verdict for verdict, _service in told.values()} == {"deviation"}
+    found = outcomes(corpus, tmp_path / "t.toml", "esmtp/auth-plain/* or esmtp/auth-state/*", faults=(fault,))
+    assert {outcome.verdict for outcome in found.values()} == {"pass", "not-applicable"}
+    clear = {name: outcome for name, outcome in found.items() if name.endswith("-clear")}
+    assert clear and all("for want of encryption" in outcome.reason for outcome in clear.values())

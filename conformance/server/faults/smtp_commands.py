@@ -109,6 +109,8 @@ FAULTS = [
         ("mail-early", "4.1.1.1/ehlo-or-helo-before-mail", "MAIL needs no EHLO", _row("MAIL", "new")),
         ("mail-nested", "4.1.4/nested-mail-refused", "MAIL inside a transaction is accepted",
          _row("MAIL", "mail", "rcpt")),
+        ("mail-nested-ignored", "4.1.1.2/clears-buffers", "MAIL inside a transaction is accepted, and changes nothing",
+         _says("MAIL", _OK, lambda s, rest: s.state in ("mail", "rcpt"))),
         ("mail-nested-clears", "4.1.4/nested-mail-keeps-transaction", "A refused MAIL clears the transaction",
          {"reply": lambda s, o, v: (s.reset(), o)[1] if v == "MAIL" and o.startswith(b"503") else o}),
         ("mail-ignores-parameters", "4.1.1.11/mail-unknown-parameter-555", "Unknown MAIL parameters are ignored",
