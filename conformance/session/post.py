@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import shlex
 import tempfile
 import time
@@ -199,9 +200,10 @@ class PostOffice:
                     found[number] = reply.body
             removing = enough is not None and enough(list(found.values()))
             if removing:
-                for number, message in found.items():
-                    if token in message:
-                        await client.say(b"DELE %d" % number)
+                with contextlib.suppress(TransportError):  # a DELE that does not work takes nothing from what was read
+                    for number, message in found.items():
+                        if token in message:
+                            await client.say(b"DELE %d" % number)
             else:
                 await client.say(b"RSET")
         finally:

@@ -38,3 +38,9 @@ def test_mail_that_nobody_can_read_is_not_called_lost(corpus: Corpus) -> None:
     outcomes = asyncio.run(play(corpus, chosen, ["pop3-retr-refused"]))
     assert [one.verdict for one in outcomes.values()] == ["not-applicable"]
     assert "cannot be read: RETR" in outcomes[chosen[0].id].reason
+
+
+def test_mail_is_read_where_dele_ends_the_connection(corpus: Corpus) -> None:
+    chosen = [scenario for scenario in corpus.scenarios if scenario.id == "smtp/data/accepted-is-delivered"]
+    outcomes = asyncio.run(play(corpus, chosen, ["pop3-dele-closes"]))
+    assert [one.verdict for one in outcomes.values()] == ["pass"]

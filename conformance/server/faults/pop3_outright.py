@@ -30,5 +30,6 @@ FAULTS = [
     pop("pop3-retr-refused", _R + "5/retr-multi-line", "RETR is refused", _refused("RETR")),
     pop("pop3-list-refused", _R + "5/list-all-multi-line", "LIST is refused", _refused("LIST")),
     pop("pop3-dele-refused", _R + "5/dele-marks", "DELE is refused", _refused("DELE")),
+    pop("pop3-dele-closes", _R + "5/dele-marks", "DELE ends the connection", {"reply": lambda s, o, v: closes(s, b"") if v == "DELE" else o}),
     pop("pop3-retr-closes", _R + "5/retr-whole-message", "the connection ends in the middle of a message", _closes("RETR")),
 ]  # fmt: skip
