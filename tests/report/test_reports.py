@@ -250,3 +250,14 @@ def test_many_that_were_never_played_are_one_line(corpus: Corpus) -> None:
         result["transcript"] = []
     lines = [line for line in summary_lines(made, "must") if line.startswith("inconclusive")]
     assert lines == ["inconclusive  2 scenarios: no connection", f"inconclusive  {made.results[2]['id']}: no connection"]
+
+
+def test_what_breaks_one_requirement_alike_is_told_together(corpus: Corpus) -> None:
+    made = record(corpus, "fail", "fail", "fail", "fail")
+    for result, requirement, reason in zip(made.results, ("x/1/a", "x/1/a", "x/1/a", "x/2/b"), ("one", "one", "two", "one")):
+        result.update(requirements=[requirement], document="RFC 1", section=requirement[2], reason=reason)
+    ids = [result["id"] for result in made.results]
+    assert summary_lines(made, "must")[:-1] == [
+        "fail          2 scenarios of RFC 1 section 1: one", f"              {ids[0]} {ids[1]}",
+        f"fail          {ids[2]}: two", f"fail          {ids[3]}: one",
+    ]  # fmt: skip
