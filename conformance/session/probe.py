@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import re
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import keywords, show
@@ -129,17 +131,27 @@ async def _after_login(
     token = base64.b64encode(b"\0" + account.user.encode() + b"\0" + account.password.encode())
     if family(service) == "pop3":
 
+        heard = b""
+
         async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
+            nonlocal heard
             reply = await client.say(octets)
+            heard = reply.text
             return reply.code, reply.text
 
         banner = runner.greetings[service].encode()
+        deadline = time.monotonic() + runner.target.limits.reply_timeout
         for way in candidates(found.get("tls") or found["plain"], banner, False):
-            try:
-                if await runner.delay.log_in(way, account.user, account.password, banner, say) == "+OK":
-                    return await _ask(runner, client, service)
-            except TooLong:
-                return None
+            waits = True
+            while waits:
+                try:
+                    if await runner.delay.log_in(way, account.user, account.password, banner, say) == "+OK":
+                        return await _ask(runner, client, service)
+                except TooLong:
+                    return None
+                # A session that somebody left may hold the mailbox for a while: RFC 2449 section 8.1.1.
+                waits = heard.upper().startswith(b"[IN-USE") and time.monotonic() < deadline
+                await asyncio.sleep(0.1 if waits else 0)
         return None
     offered = found.get("tls") or found["plain"]
     mechanisms = [word.upper() for word in offered.get("AUTH", ())]
