@@ -169,8 +169,11 @@ async def _after_login(
     return await _ask(runner, client, service) or offered
 
 
-async def try_unannounced(runner: Runner) -> None:
-    """Where CAPA is refused nothing announces the optional commands of RFC 1939 section 7: they are there if they work."""
+async def try_unannounced(runner: Runner, filling: bool) -> None:
+    """Where CAPA is refused nothing announces the optional commands of RFC 1939 section 7: they are there if they work.
+
+    ``filling``: whether the first account's mailbox may be replaced.
+    """
     post, offers = runner.post, runner.facts.offers
     silent = [one for one in sorted(runner.without_capa) if offers.get((one, "plain")) == {} == offers.get((one, "auth"))]
     if not silent:
@@ -178,9 +181,10 @@ async def try_unannounced(runner: Runner) -> None:
     account = runner.target.accounts[0]
     works: dict[str, tuple[str, ...]] = {}
     try:
-        if runner.facts.seedable and not runner.safe:  # TOP needs a message
+        if filling:  # TOP needs a message
             token = secrets.token_hex(8).encode()
-            await post.fill(account, [(b"Subject: %s\r\n\r\nprobe\r\n" % token, token, "")])
+            with contextlib.suppress(TransportError, TooLong):
+                await post.fill(account, [(b"Subject: %s\r\n\r\nprobe\r\n" % token, token, "")])
         client = await post.login(account)
         try:
             for verb, line in (("UIDL", b"UIDL"), ("TOP", b"TOP 1 0")):

@@ -161,6 +161,12 @@ async def prove(
             tell(f"survivor: {fault.name} ({fault.requirement}): {fault.summary}{by}")
     notes = {scenario.id for scenario in scenarios if scenario.requirements[0].grade == "pass"}  # a MAY cannot be broken
     passed = {name for outcomes in clean.values() for name, outcome in outcomes.items() if outcome.verdict == "pass"} - notes
+    for scenario in scenarios:  # alone, too: a fault may break what others of its file begin with, and so this one's premise
+        if scenario.id in passed - caught:
+            for fault, citing in tasks:
+                if scenario in citing and _flagged(await play(corpus, [scenario], [fault.name]), [scenario]):
+                    caught.add(scenario.id)
+                    break
     if unproven:
         for name in sorted(passed - caught):
             tell(f"unproven: {name}")

@@ -151,7 +151,7 @@ class Runner:
         self.facts.delivery = await self._delivery() if reading and not self.safe else "delivery was not tried"
         self.facts.seedable = bool(self.target.mail.get("seed")) or not self.facts.delivery or bool(self.facts.unreadable)
         await self.post.learn()
-        await try_unannounced(self)
+        await try_unannounced(self, filling=bool(reading) and self.facts.seedable and not self.safe)
 
     async def _probe_service(self, name: str) -> str:
         while True:  # a delay that does not end is TooLong

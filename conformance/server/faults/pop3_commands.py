@@ -95,6 +95,11 @@ def _end_is_line_end(session: Any) -> None:
         _remove(session, session.deleted)
 
 
+def _locks_all(session: Any, verb: str, rest: bytes) -> bytes | None:
+    others = (box for name, box in session.world.storage._boxes.items() if name != session.name)
+    return b"-ERR [IN-USE] busy\r\n" if verb == "PASS" and any(box.locked for box in others) else None
+
+
 def _steals_lock(session: Any, verb: str) -> None:
     if verb == "PASS" and session.state == "authorization" and getattr(session, "previous", None):
         session.world.storage.mailbox(session.previous).locked = False
@@ -250,6 +255,7 @@ FAULTS = [
     _pop("pop3-end-of-stream-ends-a-line", _R + "6/unfinished-quit-removes-nothing", "a QUIT that the end of the connection cuts off is carried out", {"vanished": _end_is_line_end}),
     _pop("pop3-vanished-keeps-lock", _R + "6/lock-released-without-quit", "a session that vanishes keeps its lock", {"unlock": lambda s, v: s.verb != "QUIT"}),
     _pop("pop3-no-lock", _R + "4/exclusive-lock", "a second session gets in", {"lock": lambda s, v: False}),
+    _pop("pop3-one-lock-for-all", _R + "7/pass-right-password", "while one mailbox is open, none other opens", {"instead": _locks_all}),
     _pop("pop3-failed-login-unlocks", _R + "4/exclusive-lock", "a login that is refused releases the lock of another session", {"after": _steals_lock}),
     _pop("pop3-top-one-more", _R + "7/top-line-count", "TOP sends a line too many", {"top": lambda s, n: n + 1}),
     _pop("pop3-top-one-less", _R + "7/top-line-count", "TOP sends a line too few", {"top": lambda s, n: max(0, n - 1)}),

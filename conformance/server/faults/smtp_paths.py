@@ -40,7 +40,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
      {"reply": lambda s, o, v: o.replace(b"501", b"504") if v == "EHLO" else o}),
     ("ehlo-refused-resets", "rfc5321/4.1.4/ehlo-refusal-keeps-state", "A refused EHLO ends the transaction",
      {"reply": lambda s, o, v: (s.reset(), o)[1] if v == "EHLO" and o[:1] == b"5" else o}),
-    ("helo-refused-resets", "rfc5321/4.1.4/out-of-order-keeps-state", "A refused HELO ends the transaction",
+    ("helo-refused-resets", "rfc5321/4.2.1/5yz-means-not-done", "A refused HELO ends the transaction",
      {"reply": lambda s, o, v: (s.reset(), o)[1] if v == "HELO" and o[:1] == b"5" else o}),
     ("send-unlisted", "rfc5321/F.6/send-listed", "SEND works, but is not listed", _says("SEND", _OK)),
     ("expn-empty", "rfc5321/4.1.1.7/argument-required", "EXPN needs no argument",

@@ -109,7 +109,7 @@ def _unknown(s: Any, rest: bytes) -> bool:
 
 
 def _well_formed(rest: bytes) -> bool:
-    return bool(re.fullmatch(rb"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+,?)*", rest)) and b",," not in rest
+    return bool(re.fullmatch(rb"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+,?)*", rest)) and b",," not in rest and not rest.endswith(b",")
 
 
 _COMMAND = re.compile(rb"(?:EHLO|HELO|MAIL|RCPT|DATA|RSET|QUIT)\b")
