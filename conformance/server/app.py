@@ -290,7 +290,7 @@ class ReferenceServer:
                       f'bearer = "{bearer_token(user, password)}"']  # fmt: skip
             if user in CERTIFIED:
                 lines.append(f'certificate = "{_certificate(ca, user).name}"')
-        lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 16", "delivery_timeout = 6.0", ""]
+        lines += ["", "[tls]", f'ca = "{ca.name}"', "", "[limits]", "connections = 24", "delivery_timeout = 6.0", ""]
         return "\n".join(lines)
 
     def write_target(self, path: Path) -> None:
