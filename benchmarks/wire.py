@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-LANES = 16
+LANES = 24  # the limits.connections of the bundled server's target file, as a run has
 Event = tuple[str, Any]  # ("C", octets) ("S", octets) ("T", reply octets before it are read) ("W", seconds) ("E", None)
 
 
