@@ -176,21 +176,22 @@ class Runner:
         if account is None:
             return "the target file has no account with an address"
         token = secrets.token_hex(8).encode()
+        sent = False
         try:
             await self.post.deliver(account.address, b"Subject: %s\r\n\r\nprobe\r\n" % token)
+            sent = True
             start = time.monotonic()
             found = await self.post.fetch(account.address, token, 1, 1)
             self.post.slowest = time.monotonic() - start
             if found:
                 return ""
-            why = f"did not arrive within {self.target.limits.delivery_timeout:g} s"
+            lost, why = True, f"did not arrive within {self.target.limits.delivery_timeout:g} s"
         except (TransportError, TooLong, ValueError, IndexError) as error:
-            why = f"could not be delivered and read: {error}"
-        self.facts.unreadable = await self.post.unreadable(account)
+            lost, why = False, f"could not be delivered and read: {error}"
+        self.facts.unreadable = await self.post.unreadable(account) if sent else ""
         if self.facts.unreadable:
-            why = f"cannot be read: {self.facts.unreadable}"
-        elif "arrive" in why:
-            self.facts.lost = True
+            lost, why = False, f"cannot be read: {self.facts.unreadable}"
+        self.facts.lost = lost
         return f"mail to {account.address} {why}"
 
     async def run(self, scenarios: Sequence[Scenario], on_outcome: OnOutcome) -> None:
