@@ -20,12 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-LANES = 24  # the limits.connections of the bundled server's target file, as a run has
 Event = tuple[str, Any]  # ("C", octets) ("S", octets) ("T", reply octets before it are read) ("W", seconds) ("E", None)
 
 
-def record() -> list[list[Event]]:
-    """Every connection of a run of the whole corpus, in the order in which they were opened."""
+def record() -> tuple[int, list[list[Event]]]:
+    """How many connections a run of the whole corpus has at a time, and all of them in the order in which they were opened."""
     from conformance.scenario.loader import load
     from conformance.server.app import ReferenceServer
     from conformance.session import steps
@@ -97,7 +96,7 @@ def record() -> list[list[Event]]:
 
     steps.HANDLERS[steps.Simple] = simple
 
-    async def play() -> None:
+    async def play() -> int:
         server = ReferenceServer()
         await server.start()
         target = Path(sys.argv[2]).with_suffix(".toml")
@@ -107,9 +106,9 @@ def record() -> list[list[Event]]:
         await runner.probe(corpus.scenarios)
         await runner.run(corpus.scenarios, lambda _scenario, _outcome: None)
         await server.stop()
+        return runner.connections
 
-    asyncio.run(play())
-    return dialogues
+    return asyncio.run(play()), dialogues
 
 
 # -- the replay -------------------------------------------------------------------------------
@@ -219,8 +218,8 @@ def contexts() -> list[ssl.SSLContext]:
     return _CONTEXTS
 
 
-async def replay(dialogues: list[list[Event]]) -> float:
-    """Seconds for all of them, in LANES lanes."""
+async def replay(lanes: int, dialogues: list[list[Event]]) -> float:
+    """Seconds for all of them, so many at a time."""
     loop = asyncio.get_running_loop()
     contexts()
     server = await loop.create_server(lambda: Bare(dialogues, "S", -1, None), "127.0.0.1", 0, backlog=512)
@@ -242,7 +241,7 @@ async def replay(dialogues: list[list[Event]]) -> float:
                 transport.abort()
 
     begun = time.perf_counter()
-    await asyncio.gather(*(lane() for _ in range(LANES)))
+    await asyncio.gather(*(lane() for _ in range(lanes)))
     seconds = time.perf_counter() - begun
     server.close()
     return seconds
@@ -250,7 +249,6 @@ async def replay(dialogues: list[list[Event]]) -> float:
 
 if __name__ == "__main__":
     if sys.argv[1] == "record":
-        found = record()
-        Path(sys.argv[2]).write_bytes(pickle.dumps(found))
+        Path(sys.argv[2]).write_bytes(pickle.dumps(record()))
     else:
-        print(asyncio.run(replay(pickle.loads(Path(sys.argv[2]).read_bytes()))))
+        print(asyncio.run(replay(*pickle.loads(Path(sys.argv[2]).read_bytes()))))

@@ -36,9 +36,8 @@ def _json(record: Record) -> Iterator[str]:
     """One result a line: easy to search, and json's fast encoder knows no indentation."""
     data = record.data()
     results = data.pop("results")
-    encode = json.JSONEncoder().encode
-    yield encode(data)[:-1] + ', "results": [\n'
+    yield json.dumps(data)[:-1] + ', "results": [\n'
     for number, result in enumerate(results):
-        rest = encode({key: value for key, value in result.items() if key != "transcript"})
+        rest = json.dumps({key: value for key, value in result.items() if key != "transcript"})
         yield (",\n" if number else "") + rest[:-1] + f', "transcript": {result["transcript"].json}}}'
     yield "\n]}\n"

@@ -135,6 +135,10 @@ class Expect(Step):
     block: tuple[PatternLine, ...] = ()
     premise: bool = False
 
+    def allows(self, token: str) -> bool:
+        """Whether just this is right or tolerated."""
+        return named(token, self.right) or named(token, self.tolerated)
+
 
 @dataclass(frozen=True)
 class ExpectLine(Step):

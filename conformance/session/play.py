@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from conformance.protocol.reply import Reply, keywords, show
 from conformance.scenario.expression import Environment, ExpressionError, Value
 from conformance.scenario.infer import chain
-from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, When, family
+from conformance.scenario.model import MAIN, Expect, Pattern, Scenario, Step, When, family, named
 from conformance.session.connection import Connection, TransportError
 from conformance.session.delay import Delayed, TooLong, too_soon
 from conformance.session.transcript import Transcript
@@ -264,7 +264,7 @@ class Play:
         """Why an unexpected reply proves nothing; "" if it does."""
         if reply.code == "421":
             return "the target refuses service (421)"
-        if reply.text.upper().startswith(b"[LOGIN-DELAY") and any(a.token == "+OK" for a in expect.right):
+        if reply.text.upper().startswith(b"[LOGIN-DELAY") and named("+OK", expect.right):
             return "the target asks for a pause between logins (LOGIN-DELAY)"
         wants = any(a.token[:1] in "23" for a in expect.right)
         told = _POLICY.search(reply.octets) or (reply.code != "452" and _LATER.search(reply.octets))

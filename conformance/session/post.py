@@ -307,9 +307,7 @@ class PostOffice:
             offered = keywords((await client.must(hello + self.runner.client.encode(), "250")).texts[1:])
             sender = self.runner.sender
             if service in ("submission", "smtps"):
-                if service == "submission":
-                    offered = self.runner.facts.usable(service, offered)
-                offered = await self._authenticate(client, offered)
+                offered = await self._authenticate(client, self.runner.facts.usable(service, offered))
                 sender = self.runner.target.accounts[0].address
             parameters = b""
             if "8BITMIME" in offered and not octets.isascii():

@@ -8,6 +8,7 @@ import contextlib
 import re
 import secrets
 import time
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from conformance.protocol.reply import keywords, show
@@ -82,6 +83,18 @@ async def _ask(runner: Runner, client: _Client, service: str) -> dict[str, tuple
     return keywords(reply.texts[1:]) if reply.code == "250" else {}
 
 
+@contextlib.asynccontextmanager
+async def _session(runner: Runner, service: str) -> AsyncIterator[_Client]:
+    """A connection of its own, past the greeting and the list. Raises TransportError."""
+    client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
+    try:
+        await client.reply()
+        await _ask(runner, client, service)
+        yield client
+    finally:
+        client.connection.close()
+
+
 async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> frozenset[str]:
     """The mechanisms that are listed in the clear and refused there for want of encryption.
 
@@ -89,10 +102,7 @@ async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> fr
     """
     found: set[str] = set()
     with contextlib.suppress(TransportError):
-        client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
-        try:
-            await client.reply()
-            await _ask(runner, client, service)
+        async with _session(runner, service) as client:
             for name in sorted({word.upper() for word in listed}, key=lambda one: (one not in ("PLAIN", "LOGIN"), one)):
                 reply = await client.say(b"AUTH " + name.encode())
                 if reply.code == "334":
@@ -101,23 +111,16 @@ async def _withheld(runner: Runner, service: str, listed: tuple[str, ...]) -> fr
                     found.add(name)
             else:
                 client.connection.write(b"QUIT\r\n")
-        finally:
-            client.connection.close()
     return frozenset(found)
 
 
 async def noop_code(runner: Runner, service: str) -> str:
     """How NOOP is answered in a session where nothing went wrong; "" if that cannot be learnt."""
     with contextlib.suppress(TransportError):
-        client = _Client(await runner.connect(service), family(service), runner.target.limits.reply_timeout)
-        try:
-            await client.reply()
-            await _ask(runner, client, service)
+        async with _session(runner, service) as client:
             code = (await client.say(b"NOOP")).code
             client.connection.write(b"QUIT\r\n")
             return code
-        finally:
-            client.connection.close()
     return ""
 
 
@@ -130,7 +133,6 @@ async def _after_login(
     account = runner.target.accounts[0]
     token = base64.b64encode(b"\0" + account.user.encode() + b"\0" + account.password.encode())
     if family(service) == "pop3":
-
         heard = b""
 
         async def say(octets: bytes, shown: bytes) -> tuple[str, bytes]:
@@ -142,16 +144,16 @@ async def _after_login(
         banner = runner.greetings[service].encode()
         deadline = time.monotonic() + runner.target.limits.reply_timeout
         for way in candidates(found.get("tls") or found["plain"], banner, False):
-            waits = True
-            while waits:
+            while True:
                 try:
                     if await runner.delay.log_in(way, account.user, account.password, banner, say) == "+OK":
                         return await _ask(runner, client, service)
                 except TooLong:
                     return None
                 # A session that somebody left may hold the mailbox for a while: RFC 2449 section 8.1.1.
-                waits = heard.upper().startswith(b"[IN-USE") and time.monotonic() < deadline
-                await asyncio.sleep(0.1 if waits else 0)
+                if not heard.upper().startswith(b"[IN-USE") or time.monotonic() > deadline:
+                    break
+                await asyncio.sleep(0.1)
         return None
     offered = found.get("tls") or found["plain"]
     mechanisms = [word.upper() for word in offered.get("AUTH", ())]

@@ -26,7 +26,7 @@ def seconds(scenario: Scenario, silence: float) -> float:
             elif step.kind in ("silent", "data-mode"):
                 total += step.seconds or silence
         elif isinstance(step, Expect):
-            if any(one.token == "silent" for one in (*step.right, *step.tolerated)):
+            if step.allows("silent"):
                 total += silence
         elif isinstance(step, Fetch):
             total += _DELIVERY if step.least == step.most else 2 * _DELIVERY

@@ -14,13 +14,13 @@ async def expect(play: Play, step: Expect) -> None:
     line = play.lines[step.connection]
     if line.gone:
         return
-    timeout = play.limits.silence if named("silent", step.right) or named("silent", step.tolerated) else None
+    timeout = play.limits.silence if step.allows("silent") else None
     try:
         reply = await play.receive(line, multi=bool(step.block), timeout=timeout)
     except TransportError as error:
         await _no_reply(play, step, line, error)
         return
-    if reply.octets[:2] == b"\x15\x03" and (named("closed", step.right) or named("closed", step.tolerated)):  # a TLS alert: what we sent was no TLS
+    if reply.octets[:2] == b"\x15\x03" and step.allows("closed"):  # a TLS alert: what we sent was no TLS
         line.gone, line.reply = True, None
         return
     if not matching(reply.code, step.right):
@@ -83,20 +83,18 @@ def _block(play: Play, block: tuple[PatternLine, ...], rest: list[bytes], captur
 
 
 async def _no_reply(play: Play, step: Expect, line: Line, error: TransportError) -> None:
-    right = {a.token for a in step.right}
-    tolerated = {a.token for a in step.tolerated}
     received = show(error.octets) or str(error)
     kind = {"timeout": "silent"}.get(error.kind, error.kind)
-    if error.octets[:2] == b"\x15\x03" and "closed" in right | tolerated:
+    if error.octets[:2] == b"\x15\x03" and step.allows("closed"):
         line.gone, line.reply = True, None  # a TLS alert: the target's TLS met what we had injected
         return
     if error.octets and kind in ("silent", "closed"):
         play.breach("grammar", "a reply that does not end", error.octets, line)
-    elif kind in right | tolerated:
+    elif step.allows(kind):
         if kind == "closed":
             line.gone = True
         line.reply = None
-        if kind not in right:
+        if not named(kind, step.right):
             play.deviation(step, {"closed": "the connection was closed", "silent": "no reply came"}[kind], received)
         return
     # Where the scenario is made to end a faulty server, a server that ends is what it looks for.

@@ -26,6 +26,7 @@ from conformance.scenario.model import (
     Tls,
     When,
     matching,
+    named,
 )
 from conformance.session.connection import TransportError
 from conformance.session.play import Ended, Play, breathe
@@ -104,9 +105,9 @@ def holds(play: Play, condition: Condition, connection: str) -> bool:
         return True
     line = play.lines[connection]
     if line.gone:
-        return any(a.token == "closed" for a in condition.alternatives)
+        return named("closed", condition.alternatives)
     if line.reply is None:
-        return any(a.token == "silent" for a in condition.alternatives)
+        return named("silent", condition.alternatives)
     code = line.reply.code
     return matching(code, condition.alternatives)
 

@@ -52,13 +52,13 @@ class Dialogue:
     @property
     def json(self) -> str:
         """An array of the entries: a report has all of them, and to make each a list of its own first costs more than the rest."""
-        parts = (line.lstrip().split(" ", 2) for line in self.lines)
-        return "[" + ", ".join([f'[{seconds}, "{side}", {_quoted(text)}]' for seconds, side, text in parts]) + "]"
+        return "[" + ", ".join([f'[{seconds}, "{side}", {_quoted(text)}]' for seconds, side, text in self._parts()]) + "]"
 
     def __iter__(self) -> Iterator[Entry]:
-        for line in self.lines:
-            seconds, side, text = line.lstrip().split(" ", 2)
-            yield float(seconds), side, text
+        return ((float(seconds), side, text) for seconds, side, text in self._parts())
+
+    def _parts(self) -> Iterator[list[str]]:
+        return (line.lstrip().split(" ", 2) for line in self.lines)
 
     def __len__(self) -> int:
         return self._text.count("\n") + 1 if self._text else 0

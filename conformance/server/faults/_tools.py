@@ -49,6 +49,12 @@ def reply(verb: str, change: Callable[[bytes], bytes]) -> Hooks:
     return {"reply": lambda s, octets, word: change(octets) if word == verb else octets}
 
 
+def header_as_sent(octets: bytes, sent: bytes) -> bytes:
+    """A message from whose header no dot is taken off."""
+    head, blank, _rest = sent.partition(b"\r\n\r\n")
+    return head + blank + octets.partition(b"\r\n\r\n")[2] if blank else octets
+
+
 def line(change: Callable[[bytes], bytes]) -> Hooks:
     """A command is read otherwise than it came."""
     return {"command": lambda s, octets: change(octets)}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.server.base import Fault
-from conformance.server.faults._tools import Hooks
+from conformance.server.faults._tools import Hooks, header_as_sent
 from conformance.server.faults._tools import closes as _closing
 from conformance.server.faults.esmtp_status import STATUS
 
@@ -107,7 +107,7 @@ _ROWS: tuple[tuple[str, str, str, Hooks], ...] = (
     ("unknown-closes", _SMTP, "An unknown command ends the session",
      _reply(lambda s, octets, verb: _closing(s, octets) if octets.startswith(b"500") else octets)),
     ("header-dots-kept", _SMTP, "No dot is taken off the lines of the header",
-     {"unstuff": lambda s, octets, sent: sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + octets.partition(b"\r\n\r\n")[2] if s.lmtp else octets}),
+     {"unstuff": lambda s, octets, sent: header_as_sent(octets, sent) if s.lmtp else octets}),
     ("any-sender", _SMTP, "MAIL needs no path", _says("MAIL", _OK, lambda s, rest: b"<" not in rest)),
     ("any-recipient", _SMTP, "RCPT needs no path", _says("RCPT", _OK, lambda s, rest: rest.strip() in (b"TO:", b"TO:<>") and s.state != "greeted")),
     ("no-literal", "rfc2033/4.1/lhlo-semantics", "LHLO refuses address literals", _says("LHLO", b"501 5.5.4 a name\r\n", lambda s, rest: b"[" in rest)),

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from conformance.server.base import Fault
+from conformance.server.faults._tools import header_as_sent
 
 _TRAILING = re.compile(rb"(?i)(DATA|EHLO|HELO|MAIL|VRFY)\b.* \Z")
 
@@ -32,11 +33,6 @@ def _counts_addresses(s: Any, octets: bytes, sent: bytes) -> bytes:
 
 def _many_addresses(s: Any, octets: bytes, verb: str) -> bytes:
     return b"550 5.5.3 too many addresses\r\n" if verb == "DATA." and s.memory.pop("addresses", 0) > 50 else octets
-
-
-def _header_as_sent(session: Any, octets: bytes, sent: bytes) -> bytes:
-    head, blank, _rest = sent.partition(b"\r\n\r\n")
-    return head + blank + octets.partition(b"\r\n\r\n")[2] if blank else octets
 
 
 def _dot_in_piece(s: Any, octets: bytes, sent: bytes) -> bytes:
@@ -171,7 +167,7 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("hundred-fields", "4.5.3.1.7/content-64k", "Header fields beyond a hundred are lost", {"content": _few_fields}),
     ("first-dots-kept", "4.5.2/receiver-unstuffs", "No dot is taken off the first line",
      {"unstuff": lambda s, octets, sent: b"." + octets if sent.startswith(b"..") else octets}),
-    ("header-dots-kept", "4.5.2/receiver-unstuffs", "No dot is taken off the lines of the header", {"unstuff": _header_as_sent}),
+    ("header-dots-kept", "4.5.2/receiver-unstuffs", "No dot is taken off the lines of the header", {"unstuff": lambda s, octets, sent: header_as_sent(octets, sent)}),
     ("dot-behind-lf-lost", "4.5.2/other-dots-kept", "A dot behind a bare LF is taken off, and the LF repaired",
      {"unstuff": lambda s, octets, sent: re.sub(rb"(?<!\r)\n\.?", b"\r\n", octets)}),
     ("refused-rset-resets", "4.1.4/out-of-order-keeps-state", "RSET is refused for its argument, and resets",

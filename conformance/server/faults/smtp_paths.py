@@ -27,6 +27,10 @@ def _keep_recipients(s: Any, octets: bytes, verb: str) -> bytes:
     return octets
 
 
+def _refused_resets(verb: str) -> dict[str, Any]:
+    return {"reply": lambda s, octets, v: (s.reset(), octets)[1] if v == verb and octets[:1] == b"5" else octets}
+
+
 _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("any-ehlo-name", "rfc5321/2.3.5/labels-letters-digits-hyphens", "EHLO takes any name",
      _says("EHLO", b"250 mx.example.test\r\n", lambda s, rest: b"_" in rest or b"@" in rest)),
@@ -39,9 +43,9 @@ _CASES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("ehlo-refused-504", "rfc5321/4.1.4/ehlo-refusal-code", "A bad EHLO gets 504",
      {"reply": lambda s, o, v: o.replace(b"501", b"504") if v == "EHLO" else o}),
     ("ehlo-refused-resets", "rfc5321/4.1.4/ehlo-refusal-keeps-state", "A refused EHLO ends the transaction",
-     {"reply": lambda s, o, v: (s.reset(), o)[1] if v == "EHLO" and o[:1] == b"5" else o}),
+     _refused_resets("EHLO")),
     ("helo-refused-resets", "rfc5321/4.2.1/5yz-means-not-done", "A refused HELO ends the transaction",
-     {"reply": lambda s, o, v: (s.reset(), o)[1] if v == "HELO" and o[:1] == b"5" else o}),
+     _refused_resets("HELO")),
     ("send-unlisted", "rfc5321/F.6/send-listed", "SEND works, but is not listed", _says("SEND", _OK)),
     ("expn-empty", "rfc5321/4.1.1.7/argument-required", "EXPN needs no argument",
      _says("EXPN", b"250 <a@example.test>\r\n", lambda s, rest: not rest)),
